@@ -93,7 +93,7 @@ $(STAMP): pyproject.toml
 	|| $(call stop,Python.h is missing; install the headers of this Python (python$$version-dev).); \
 	[ -x $(BIN)/python ] || "$$python" -m venv --clear $(VENV)
 	@echo "installing graphc and its tools in $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@touch $@
 
 # Only pictures need Graphviz; everything else runs without it.
