@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).parents[1] / "graphc"
 # A unit is the first path component below graphc/: a file, or a folder. No exceptions.
 FLOORS = (
     ("errors", "types", "trees", "resources"),
-    ("graph", "loops"),
+    ("loops",),
+    ("graph",),
     ("ops",),
     ("trace", "reference", "formula"),
     ("derive", "rewrite"),

@@ -1,0 +1,35 @@
+"""The errors graphc raises. Each message names the value, its type, its line and the remedy."""
+
+from __future__ import annotations
+
+
+class GraphcError(Exception):
+    """Anything graphc refuses. Catch this to catch them all."""
+
+
+class TraceError(GraphcError, TypeError):
+    """The function does something with a traced value that a graph cannot hold."""
+
+
+class ShapeError(GraphcError, ValueError):
+    """Shapes, axes or dimensions that do not fit together."""
+
+
+class DTypeError(GraphcError, TypeError):
+    """A dtype graphc does not have, or one an operation does not take."""
+
+
+class ArgumentError(GraphcError, ValueError):
+    """A kernel or graph was called with something it was not compiled for."""
+
+
+class BuildError(GraphcError, RuntimeError):
+    """The C compiler is missing or refused the code, or the cache cannot be written."""
+
+
+class DrawError(GraphcError, RuntimeError):
+    """A picture cannot be rendered, for instance because Graphviz' dot is missing."""
+
+
+class VerifyError(GraphcError, AssertionError):
+    """A graph or program is not well formed: a bug in whatever made it."""

@@ -1,0 +1,308 @@
+"""The loop IR: nothing that C cannot say.
+
+Scalar expressions over reads of flat buffers, and statements: locals, stores, loops. A `Program`
+is one C function. The data, the checker and the printer are here; `loops_run`
+evaluates it without a compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graphc.errors import VerifyError
+from graphc.types import DType, Shape, Size, TensorType, bool_, int64, names
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant; floats are kept as Python floats that hold the dtype's value exactly."""
+
+    value: bool | int | float
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The value of a local variable or a scalar argument."""
+
+    name: str
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Element `index` (in elements, C order) of a buffer."""
+
+    buffer: str
+    index: Size
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """An index expression as an int64 value."""
+
+    size: Size
+    dtype: DType = int64
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """A scalar function. ``select`` evaluates only the arm it takes; ``cast`` goes to `dtype`."""
+
+    function: str
+    args: tuple[Expr, ...]
+    dtype: DType
+
+
+Expr = Literal | Local | Read | Position | Apply
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    """A constant local. `note` is a comment beside it."""
+
+    name: str
+    value: Expr
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Declare:
+    """A local that `Assign` changes: an accumulator."""
+
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    name: str
+    value: Expr
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    buffer: str
+    index: Size
+    value: Expr
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """for (var = 0; var < extent; ++var). Iterations may run in any order but for accumulation."""
+
+    var: str
+    extent: Size
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    text: str
+
+
+Stmt = Let | Declare | Assign | Store | Loop | Comment
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A parameter of the function: an input or output. Rank-0 inputs go by value."""
+
+    name: str
+    type: TensorType
+    shown: str
+    """The user's own name for it, for messages (``params['W1']``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """An intermediate array at a byte offset of the workspace."""
+
+    name: str
+    dtype: DType
+    shape: Shape
+    offset: Size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A constant array compiled into the program."""
+
+    name: str
+    values: npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """One C function: inputs, run-time dimensions, outputs, then the workspace."""
+
+    name: str
+    doc: str
+    inputs: tuple[Argument, ...]
+    dims: tuple[str, ...]
+    outputs: tuple[Argument, ...]
+    tables: tuple[Table, ...]
+    buffers: tuple[Buffer, ...]
+    workspace: Size
+    """Bytes the caller provides, aligned to 64; 0 when none are needed."""
+    body: tuple[Stmt, ...]
+
+    def __str__(self) -> str:
+        return format_program(self)
+
+
+def apply(function: str, *args: Expr) -> Expr:
+    """A scalar function whose result has its first argument's dtype."""
+    return Apply(function, args, args[0].dtype)
+
+
+def predicate(function: str, *args: Expr) -> Expr:
+    """A scalar function whose result is a bool."""
+    return Apply(function, args, bool_)
+
+
+def select(condition: Expr, then: Expr, other: Expr) -> Expr:
+    return Apply("select", (condition, then, other), then.dtype)
+
+
+def cast(value: Expr, dtype: DType) -> Expr:
+    return value if value.dtype == dtype else Apply("cast", (value,), dtype)
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    return expr.args if isinstance(expr, Apply) else ()
+
+
+def parts(expr: Expr) -> Iterator[Expr]:
+    """The expression and everything below it."""
+    yield expr
+    for child in children(expr):
+        yield from parts(child)
+
+
+def replace_parts(expr: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
+    """Top down: where change(part) is not None it takes the part's place, else its args go on."""
+    changed = change(expr)
+    if changed is not None:
+        return changed
+    if isinstance(expr, Apply):
+        args = tuple(replace_parts(arg, change) for arg in expr.args)
+        return Apply(expr.function, args, expr.dtype)
+    return expr
+
+
+def values(stmt: Stmt) -> tuple[Expr, ...]:
+    """The expressions a statement evaluates itself (not those of a loop's body)."""
+    return (stmt.value,) if isinstance(stmt, Let | Declare | Assign | Store) else ()
+
+
+def statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
+    """Every statement, in order, loops before what they contain."""
+    for stmt in body:
+        yield stmt
+        if isinstance(stmt, Loop):
+            yield from statements(stmt.body)
+
+
+def verify(program: Program) -> None:
+    """Every name is known before it is used, has one dtype, and stores hit writable buffers.
+
+    Raises:
+        VerifyError: naming the statement.
+    """
+    dtypes = {a.name: a.type.dtype for a in (*program.inputs, *program.outputs)}
+    dtypes.update({b.name: b.dtype for b in program.buffers})
+    writable = {a.name for a in (*program.outputs, *program.buffers)}
+    tables = {t.name: str(t.values.dtype) for t in program.tables}
+
+    def check_size(size: Size, scope: dict[str, DType], stmt: Stmt) -> None:
+        for name in names(size):
+            if name not in program.dims and name not in scope:
+                raise VerifyError(f"index {size} uses {name!r}, which is not in scope: {stmt}")
+
+    def check_expr(expr: Expr, scope: dict[str, DType], stmt: Stmt) -> None:
+        for part in parts(expr):
+            if isinstance(part, Local):
+                known = scope.get(part.name) or dtypes.get(part.name)
+                if known != part.dtype:
+                    raise VerifyError(f"{part} is {known} where it is used: {stmt}")
+            elif isinstance(part, Read):
+                if dtypes.get(part.buffer) != part.dtype and tables.get(part.buffer) != str(
+                    part.dtype
+                ):
+                    raise VerifyError(f"{part} reads an unknown buffer: {stmt}")
+                check_size(part.index, scope, stmt)
+            elif isinstance(part, Position):
+                check_size(part.size, scope, stmt)
+
+    def check(body: tuple[Stmt, ...], scope: dict[str, DType]) -> None:
+        scope = dict(scope)
+        for stmt in body:
+            for value in values(stmt):
+                check_expr(value, scope, stmt)
+            if isinstance(stmt, Let | Declare):
+                if stmt.name in scope or stmt.name in dtypes:
+                    raise VerifyError(f"{stmt.name!r} is declared twice: {stmt}")
+                scope[stmt.name] = stmt.value.dtype
+            elif isinstance(stmt, Assign) and scope.get(stmt.name) != stmt.value.dtype:
+                raise VerifyError(f"{stmt.name!r} is not a declared {stmt.value.dtype}: {stmt}")
+            elif isinstance(stmt, Store):
+                if stmt.buffer not in writable or dtypes[stmt.buffer] != stmt.value.dtype:
+                    raise VerifyError(f"{stmt.buffer!r} cannot take {stmt.value.dtype}: {stmt}")
+                check_size(stmt.index, scope, stmt)
+            elif isinstance(stmt, Loop):
+                check_size(stmt.extent, scope, stmt)
+                check(stmt.body, {**scope, stmt.var: int64})
+
+    check(program.body, {})
+
+
+def format_expr(expr: Expr) -> str:
+    match expr:
+        case Literal():
+            return str(expr.value)
+        case Local():
+            return expr.name
+        case Read():
+            return f"{expr.buffer}[{expr.index}]"
+        case Position():
+            return f"index({expr.size})"
+        case Apply():
+            name = str(expr.dtype) if expr.function == "cast" else expr.function
+            return f"{name}({', '.join(map(format_expr, expr.args))})"
+
+
+def format_program(program: Program) -> str:
+    """One line a statement, indented as the loops nest."""
+    arguments = ", ".join(f"{a.name}: {a.type}" for a in (*program.inputs, *program.outputs))
+    lines = [f"program {program.name}({arguments}) workspace {program.workspace}:"]
+    lines += [f"  buffer {b.name}: {b.dtype}{list(b.shape)} at {b.offset}" for b in program.buffers]
+
+    def show(body: tuple[Stmt, ...], indent: str) -> None:
+        for stmt in body:
+            match stmt:
+                case Let():
+                    lines.append(f"{indent}let {stmt.name} = {format_expr(stmt.value)}")
+                case Declare():
+                    lines.append(f"{indent}var {stmt.name} = {format_expr(stmt.value)}")
+                case Assign():
+                    lines.append(f"{indent}{stmt.name} = {format_expr(stmt.value)}")
+                case Store():
+                    lines.append(f"{indent}{stmt.buffer}[{stmt.index}] = {format_expr(stmt.value)}")
+                case Comment():
+                    lines.append(f"{indent}# {stmt.text}")
+                case Loop():
+                    lines.append(f"{indent}for {stmt.var} < {stmt.extent}:")
+                    show(stmt.body, indent + "  ")
+
+    show(program.body, "  ")
+    return "\n".join(lines)

@@ -1,0 +1,13 @@
+"""The op table: one row an op, with everything that is known about it."""
+
+from __future__ import annotations
+
+from graphc.graph import Op
+from graphc.ops.elementwise import ELEMENTWISE
+from graphc.ops.reduce import REDUCE
+from graphc.ops.shape import SHAPE
+
+TABLE: tuple[Op, ...] = (*ELEMENTWISE, *REDUCE, *SHAPE)
+OPS: dict[str, Op] = {row.name: row for row in TABLE}
+BY_FUNCTION: dict[str, Op] = {name: row for row in TABLE for name in row.functions}
+"""The row that a NumPy or SciPy ufunc of this name is."""

@@ -1,0 +1,365 @@
+"""Ops that move elements, and the leaves: inputs, constants, dimensions, ramps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from graphc import loops
+from graphc.errors import ShapeError
+from graphc.graph import (
+    Array,
+    Computed,
+    Constant,
+    Element,
+    Index,
+    Leaf,
+    Linear,
+    NoDerivative,
+    Node,
+    Op,
+    Params,
+    Reader,
+    Symbol,
+    Value,
+    View,
+    call,
+)
+from graphc.loops import Expr, Literal, Position
+from graphc.ops.reduce import sum_to
+from graphc.types import (
+    DType,
+    Shape,
+    Size,
+    TensorType,
+    at_most,
+    broadcast_shapes,
+    floordiv,
+    int64,
+    maximum,
+    mod,
+    product,
+    strides,
+)
+
+Infer = Callable[[tuple[TensorType, ...], Params], TensorType]
+ZERO = NoDerivative()
+
+
+def sizes(params: Params, key: str) -> Shape:
+    """A parameter that is a tuple of sizes."""
+    value = params[key]
+    if not isinstance(value, tuple):
+        raise ShapeError(f"{key} must be a tuple of sizes, not {value!r}")
+    return value  # type: ignore[return-value]  # a tuple of sizes by construction
+
+
+def axes(params: Params, key: str = "axes") -> tuple[int, ...]:
+    """A parameter that is a tuple of ints known at trace time."""
+    return tuple(int(axis) for axis in sizes(params, key))  # type: ignore[arg-type]
+
+
+def _static(params: Params, key: str) -> tuple[int, ...]:
+    """For `evaluate`, whose parameters have every name replaced by its value."""
+    return axes(params, key)
+
+
+def _row(
+    name: str,
+    infer: Infer,
+    evaluate: Callable[..., Array],
+    element: Element,
+    transpose: Callable[[Value, int, Node], Value],
+    *,
+    functions: tuple[str, ...] = (),
+    joint: bool = False,
+    latex: str | None = None,
+    form: str = "call",
+    domain: int = 1,
+) -> Op:
+    symbol = Symbol(name, latex or rf"\operatorname{{{name.replace('_', chr(92) + '_')}}}", form)
+    return Op(name, infer, evaluate, element, Linear(transpose, joint), symbol,
+              functions, domain=((-3.0, 3.0),) * domain)
+
+
+# --- leaves -------------------------------------------------------------------------------------
+
+
+def _declared(types: tuple[TensorType, ...], params: Params) -> TensorType:
+    dtype, shape = params["dtype"], sizes(params, "shape")
+    if not isinstance(dtype, DType):
+        raise ShapeError(f"dtype {dtype!r} is not a graphc dtype")
+    return TensorType(dtype, shape)
+
+
+def _no_value(params: Params) -> Array:
+    raise ShapeError("an input has no value of its own")
+
+
+INPUT = Op("input", _declared, _no_value, Leaf(), ZERO, Symbol("input", "input", "special"))
+
+
+def _constant(params: Params) -> Array:
+    value = params["value"]
+    if not isinstance(value, Constant):
+        raise ShapeError(f"a constant holds an array, not {value!r}")
+    return value.array
+
+
+def _infer_constant(types: tuple[TensorType, ...], params: Params) -> TensorType:
+    array, dtype = _constant(params), params["dtype"]
+    if not isinstance(dtype, DType) or array.dtype != dtype.numpy:
+        raise ShapeError(f"constant of dtype {array.dtype} declared {dtype!r}")
+    return TensorType(dtype, array.shape)
+
+
+CONSTANT = Op("constant", _infer_constant, _constant, Leaf(), ZERO,
+              Symbol("constant", "constant", "special"))
+
+DIMENSION = Op(
+    "dimension", lambda types, params: TensorType(int64, ()),
+    lambda params: np.asarray(params["size"], np.int64),
+    Computed(lambda at, read, node: Position(_size(node.params, "size"))),
+    ZERO, Symbol("size", "size", "special"),
+)
+
+
+def _size(params: Params, key: str) -> Size:
+    value = params[key]
+    if isinstance(value, tuple | str | float | DType | Constant):
+        raise ShapeError(f"{key} must be a size, not {value!r}")
+    return value
+
+
+def _ramp(at: Index, read: Reader, node: Node) -> Expr:
+    return loops.cast(Position(at[0]), node.dtype)
+
+
+IOTA = Op(
+    "iota", _declared,
+    lambda params: np.arange(int(sizes(params, "shape")[0]), dtype=params["dtype"].numpy),  # type: ignore[union-attr,arg-type]
+    Computed(_ramp), ZERO, Symbol("iota", r"\operatorname{iota}", "special"),
+)
+
+# --- views --------------------------------------------------------------------------------------
+
+
+def _infer_reshape(types: tuple[TensorType, ...], params: Params) -> TensorType:
+    shape = sizes(params, "shape")
+    if product(shape) != types[0].size:
+        raise ShapeError(
+            f"{types[0].size} elements do not fill shape [{', '.join(map(str, shape))}]"
+        )
+    return types[0].with_shape(shape)
+
+
+def _reshape_index(at: Index, node: Node) -> Index:
+    """Through the flat position; unit dimensions that come or go need no arithmetic."""
+    source, target = node.operands[0].shape, node.shape
+    if [s for s in source if s != 1] == [s for s in target if s != 1]:
+        kept = iter([i for i, size in zip(at, target, strict=True) if size != 1])
+        return tuple(0 if size == 1 else next(kept) for size in source)
+    flat: Size = 0
+    for i, step in zip(at, strides(target), strict=True):
+        flat = flat + i * step
+    result: list[Size] = []
+    for axis, (size, step) in enumerate(zip(source, strides(source), strict=True)):
+        digit = floordiv(flat, step)
+        result.append(0 if size == 1 else digit if axis == 0 else mod(digit, size))
+    return tuple(result)
+
+
+RESHAPE = _row(
+    "reshape", _infer_reshape,
+    lambda params, x: np.reshape(x, _static(params, "shape")),
+    View(_reshape_index),
+    lambda g, k, node: call(RESHAPE, g, shape=node.operands[0].shape),
+)
+
+
+def _infer_transpose(types: tuple[TensorType, ...], params: Params) -> TensorType:
+    order = axes(params)
+    if sorted(order) != list(range(types[0].rank)):
+        raise ShapeError(f"axes {order} are not a permutation of {types[0].rank} axes")
+    return types[0].with_shape(tuple(types[0].shape[axis] for axis in order))
+
+
+def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
+
+
+TRANSPOSE = _row(
+    "transpose", _infer_transpose,
+    lambda params, x: np.transpose(x, axes(params)),
+    View(lambda at, node: tuple(at[axis] for axis in _inverse(axes(node.params)))),
+    lambda g, k, node: call(TRANSPOSE, g, axes=_inverse(axes(node.params))),
+    latex=r"^\top", form="postfix",
+)
+
+
+def _infer_broadcast(types: tuple[TensorType, ...], params: Params) -> TensorType:
+    shape = sizes(params, "shape")
+    if broadcast_shapes(types[0].shape, shape) != shape:
+        raise ShapeError(f"cannot broadcast to [{', '.join(map(str, shape))}]")
+    return types[0].with_shape(shape)
+
+
+def _broadcast_index(at: Index, node: Node) -> Index:
+    return broadcast_index(at, node.operands[0].shape)
+
+
+def broadcast_index(at: Index, shape: Shape) -> Index:
+    """Where an operand of this shape is read for element `at` of a broadcast result."""
+    tail = at[len(at) - len(shape):]
+    return tuple(0 if size == 1 else i for i, size in zip(tail, shape, strict=True))
+
+
+BROADCAST = _row(
+    "broadcast_to", _infer_broadcast,
+    lambda params, x: np.broadcast_to(x, _static(params, "shape")),
+    View(_broadcast_index),
+    lambda g, k, node: sum_to(g, node.operands[0].shape),
+)
+
+
+def _infer_slice(types: tuple[TensorType, ...], params: Params) -> TensorType:
+    for key in ("start", "step", "shape"):
+        if len(sizes(params, key)) != types[0].rank:
+            raise ShapeError(f"slice needs one {key} per axis")
+    return types[0].with_shape(sizes(params, "shape"))
+
+
+def _evaluate_slice(params: Params, x: Array) -> Array:
+    picks = [start + step * np.arange(size) for start, step, size in zip(
+        _static(params, "start"), _static(params, "step"), _static(params, "shape"), strict=True)]
+    return x[np.ix_(*picks)] if picks else x
+
+
+def _slice_index(at: Index, node: Node) -> Index:
+    return tuple(start + step * i for i, start, step in zip(
+        at, sizes(node.params, "start"), sizes(node.params, "step"), strict=True))
+
+
+SLICE = _row(
+    "slice", _infer_slice, _evaluate_slice, View(_slice_index),
+    lambda g, k, node: call(
+        PAD, g, start=node.params["start"], step=node.params["step"],
+        shape=node.operands[0].shape,
+    ),
+)
+"""Element i of the result is element start + step * i of the operand, along each axis."""
+
+# --- guarded reads ------------------------------------------------------------------------------
+
+
+def _infer_pad(types: tuple[TensorType, ...], params: Params) -> TensorType:
+    for key in ("start", "step", "shape"):
+        if len(sizes(params, key)) != types[0].rank:
+            raise ShapeError(f"pad needs one {key} per axis")
+    return types[0].with_shape(sizes(params, "shape"))
+
+
+def _evaluate_pad(params: Params, x: Array) -> Array:
+    result = np.zeros(_static(params, "shape"), x.dtype)
+    picks = [start + step * np.arange(size) for start, step, size in zip(
+        _static(params, "start"), _static(params, "step"), x.shape, strict=True)]
+    result[np.ix_(*picks)] = x
+    return result
+
+
+def _pad_element(at: Index, read: Reader, node: Node) -> Expr:
+    """The operand's element where one lies, else 0; the guards are only those that are needed."""
+    guards: list[Expr] = []
+    where: list[Size] = []
+    spans = zip(at, sizes(node.params, "start"), sizes(node.params, "step"),
+                node.operands[0].shape, node.shape, strict=True)
+    for i, start, step, size, target in spans:
+        reverse = at_most(step, -1)
+        if reverse:
+            start, step = start + step * (size - 1), -step
+        offset = i - start
+        position = floordiv(offset, step)
+        where.append(size - 1 - position if reverse else position)
+        if size == target and start == 0:
+            continue
+        if start != 0:
+            guards.append(_compare("greater_equal", offset, 0))
+        if start + size * step != target:
+            guards.append(_compare("less", offset, size * step))
+        if step != 1:
+            guards.append(_compare("equal", mod(offset, step), 0))
+    value = read(0, tuple(where))
+    zero = Literal(0.0 if node.dtype.kind == "f" else 0, node.dtype)
+    for guard in reversed(guards):
+        value = loops.select(guard, value, zero)
+    return value
+
+
+def _compare(function: str, a: Size, b: Size) -> Expr:
+    return loops.predicate(function, Position(a), Position(b))
+
+
+def _transpose_pad(g: Value, k: int, node: Node) -> Value:
+    return call(SLICE, g, start=node.params["start"], step=node.params["step"],
+                shape=node.operands[0].shape)
+
+
+PAD = _row("pad", _infer_pad, _evaluate_pad, Computed(_pad_element), _transpose_pad)
+"""Zeros of `shape` in which element start + step * i is element i of the operand."""
+
+
+def _infer_concatenate(types: tuple[TensorType, ...], params: Params) -> TensorType:
+    (axis,) = axes(params)
+    first = types[0]
+    total: Size = 0
+    for x in types:
+        rest = x.shape[:axis] + x.shape[axis + 1:]
+        if rest != first.shape[:axis] + first.shape[axis + 1:] or x.dtype != first.dtype:
+            raise ShapeError(f"{x} does not fit {first} along axis {axis}")
+        total = x.shape[axis] + total
+    return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1:]))
+
+
+def _starts(node: Node) -> list[Size]:
+    (axis,) = axes(node.params)
+    result: list[Size] = [0]
+    for x in node.operands[:-1]:
+        result.append(x.shape[axis] + result[-1])
+    return result
+
+
+def _concatenate_element(at: Index, read: Reader, node: Node) -> Expr:
+    (axis,) = axes(node.params)
+    starts = _starts(node)
+    i = at[axis]
+
+    def piece(k: int) -> Expr:
+        return read(k, (*at[:axis], i - starts[k], *at[axis + 1:]))
+
+    value = piece(len(starts) - 1)
+    for k in reversed(range(len(starts) - 1)):
+        value = loops.select(_compare("less", i, starts[k + 1]), piece(k), value)
+    return value
+
+
+def _transpose_concatenate(g: Value, k: int, node: Node) -> Value:
+    (axis,) = axes(node.params)
+    rank = node.type.rank
+    start = tuple(_starts(node)[k] if a == axis else 0 for a in range(rank))
+    return call(SLICE, g, start=start, step=(1,) * rank, shape=node.operands[k].shape)
+
+
+CONCATENATE = _row(
+    "concatenate", _infer_concatenate,
+    lambda params, *xs: np.concatenate(xs, axis=axes(params)[0]),
+    Computed(_concatenate_element), _transpose_concatenate, joint=True, domain=2,
+)
+
+SHAPE = (INPUT, CONSTANT, DIMENSION, IOTA, RESHAPE, TRANSPOSE, BROADCAST, SLICE, PAD, CONCATENATE)
+
+
+def slice_length(start: Size, stop: Size, step: int) -> Size:
+    """How many elements a slice start:stop:step holds, given start and stop within the axis."""
+    span = stop - start if step > 0 else start - stop
+    return maximum(floordiv(span + abs(step) - 1, abs(step)), 0)

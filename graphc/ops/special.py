@@ -1,0 +1,95 @@
+"""NumPy forms of functions NumPy does not have, for `evaluate`. Written for clarity, not speed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from graphc.graph import Array
+
+
+def _each(fn: Callable[[float], float]) -> Callable[[Array], Array]:
+    """The scalar function on every element, rounded once to the argument's dtype."""
+    vectorized = np.vectorize(fn, otypes=[np.float64])
+
+    def apply(x: Array) -> Array:
+        x = np.asarray(x)
+        if x.size == 0:
+            return x.copy()
+        return np.asarray(vectorized(x.astype(np.float64))).astype(x.dtype)
+
+    return apply
+
+
+def _lgamma(x: float) -> float:
+    if math.isnan(x) or math.isinf(x):
+        return abs(x)
+    if x <= 0 and x == math.floor(x):
+        return math.inf
+    return math.lgamma(x)
+
+
+erf = _each(math.erf)
+erfc = _each(math.erfc)
+gammaln = _each(_lgamma)
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)) without overflow."""
+    e = np.exp(-np.abs(x))
+    one = np.asarray(1, x.dtype)
+    return np.asarray(np.where(np.signbit(x), e, one) / (one + e))
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)) without overflow."""
+    return np.asarray(np.maximum(x, np.asarray(0, x.dtype)) + np.log1p(np.exp(-np.abs(x))))
+
+
+# B_2k / (2k)!, k = 1..8: the Euler-Maclaurin corrections of the Hurwitz zeta function.
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
+_SHIFT = 10
+
+
+def _digamma(x: float) -> float:
+    """Recurrence up to x >= 10, then the asymptotic series (Abramowitz & Stegun 6.3.18)."""
+    if math.isnan(x) or x == math.inf:
+        return x
+    if x <= 0:
+        if x == math.floor(x):
+            return math.nan
+        return _digamma(1 - x) - math.pi / math.tan(math.pi * x)
+    shift = 0.0
+    while x < _SHIFT:
+        shift -= 1 / x
+        x += 1
+    series = sum(b / (2 * k * x ** (2 * k)) for k, b in enumerate(_BERNOULLI, 1))
+    return shift + math.log(x) - 0.5 / x - series
+
+
+def _zeta(s: int, x: float) -> float:
+    """Hurwitz zeta(s, x), s >= 2: direct terms, then Euler-Maclaurin (Johansson 2015, section 2)."""
+    if math.isnan(x):
+        return x
+    if x <= 0 and x == math.floor(x):
+        return math.inf if s % 2 == 0 else math.nan
+    total = 0.0
+    while x < _SHIFT:
+        total += x ** -float(s)
+        x += 1
+    total += x ** (1.0 - s) / (s - 1) + 0.5 * x ** -float(s)
+    factor = s * x ** (-s - 1.0)
+    for k, b in enumerate(_BERNOULLI, 1):
+        total += b / math.factorial(2 * k) * factor
+        factor *= (s + 2 * k - 1) * (s + 2 * k) / (x * x)
+    return total
+
+
+def polygamma(order: int, x: Array) -> Array:
+    """The order-th derivative of digamma; order 0 is digamma itself."""
+    if order == 0:
+        return _each(_digamma)(x)
+    sign = (-1.0) ** (order + 1) * math.factorial(order)
+    return _each(lambda v: sign * _zeta(order + 1, v))(x)

@@ -1,0 +1,352 @@
+"""What a traced function computes with: a `Tensor` answers NumPy's protocols by making nodes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from graphc import graph, ops
+from graphc.errors import DTypeError, GraphcError, TraceError
+from graphc.graph import Node, Op, Source, Value, apply, building
+from graphc.ops.elementwise import CAST
+from graphc.ops.shape import CONSTANT, DIMENSION, IOTA
+from graphc.trace.names import locate
+from graphc.types import Dim, DType, Size, dtype_of, float64, int64
+
+Handler = Callable[..., Any]
+
+FUNCTIONS: dict[Callable[..., Any], Handler] = {}
+"""What `__array_function__` calls for a NumPy function; filled by `functions`."""
+
+UFUNCS: dict[str, Handler] = {}
+"""Composite ufuncs (square, degrees, ...) by name; single ops are found in the op table."""
+
+METHODS: dict[tuple[str, str], Handler] = {}
+"""(ufunc, method) pairs such as ("add", "reduce")."""
+
+
+class Tensor(Value, NDArrayOperatorsMixin):
+    """A traced value. It has NumPy's operators, functions, methods and attributes, and no data."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    # --- what NumPy asks -----------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        name = ufunc.__name__
+        if kwargs.pop("out", None) is not None:
+            refuse(f"np.{name} with out= writes into an array", "use the value it returns")
+        if kwargs.pop("where", True) is not True:
+            refuse(f"np.{name} with where= leaves elements unset", "use np.where on the result")
+        dtype = kwargs.pop("dtype", None)
+        kwargs.pop("casting", None)
+        if method != "__call__":
+            handler = METHODS.get((name, method))
+            if handler is None:
+                refuse(f"np.{name}.{method} is not covered", "write it with np.sum, np.prod, ...")
+            return handler(*inputs, **({"dtype": dtype} if dtype is not None else {}), **kwargs)
+        for key in ("order", "subok"):
+            kwargs.pop(key, None)
+        if dtype is not None:
+            inputs = tuple(as_tensor(x, dtype_of(dtype)).astype(dtype) for x in inputs)
+        if name in UFUNCS:
+            return UFUNCS[name](*inputs, **kwargs)
+        row = ops.BY_FUNCTION.get(name)
+        if row is None or kwargs:
+            refuse_function(name)
+        return elementwise(row, ufunc, inputs)
+
+    def __array_function__(
+        self, func: Callable[..., Any], types: object, args: Any, kwargs: Any
+    ) -> Any:
+        handler = FUNCTIONS.get(func)
+        if handler is None:
+            refuse_function(func.__name__)
+        return handler(*args, **kwargs)
+
+    def __array_namespace__(self, api_version: str | None = None) -> Any:
+        return np
+
+    def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
+        refuse("a traced value has no numbers yet, so np.asarray and functions that are not NumPy's "
+               "cannot take it", "use NumPy or scipy.special functions, which graphc traces")
+
+    # --- truth, numbers, assignment: refused ---------------------------------------------------
+
+    def __bool__(self) -> NoReturn:
+        refuse("the truth of a traced value is not known while tracing (an `if`, `and`, `or`, `not` "
+               "or `while` on it)", "use np.where for elements or graphc.cond for branches")
+
+    def __float__(self) -> NoReturn:
+        refuse("float() of a traced value is not known while tracing", "keep it as it is; a 0-d "
+               "value is a scalar already")
+
+    def __int__(self) -> NoReturn:
+        refuse("int() of a traced value is not known while tracing", "use .astype(np.int64)")
+
+    def __index__(self) -> NoReturn:
+        refuse("a traced value cannot be a size or a Python index", "sizes come from x.shape")
+
+    def __setitem__(self, key: object, value: object) -> NoReturn:
+        refuse("a traced value cannot be assigned to (x[i] = ...)",
+               "build the result with np.where, np.concatenate or np.stack")
+
+    def item(self, *args: object) -> NoReturn:
+        refuse(".item() of a traced value is not known while tracing", "keep the 0-d value")
+
+    def tolist(self) -> NoReturn:
+        refuse(".tolist() of a traced value is not known while tracing", "iterate over the value")
+
+    def __contains__(self, item: object) -> NoReturn:
+        refuse("`in` on a traced value is not known while tracing", "use np.any(x == item)")
+
+    # --- attributes ----------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        return tuple(TracedDim(s.terms) if isinstance(s, Dim) else s for s in self.node.shape)
+
+    @property
+    def ndim(self) -> int:
+        return self.node.type.rank
+
+    @property
+    def size(self) -> Any:
+        size = self.node.type.size
+        return TracedDim(size.terms) if isinstance(size, Dim) else size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.node.dtype.numpy
+
+    @property
+    def itemsize(self) -> int:
+        return self.node.dtype.bytes
+
+    @property
+    def T(self) -> Tensor:
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Tensor:
+        return np.swapaxes(self, -1, -2)
+
+    @property
+    def real(self) -> Tensor:
+        return self
+
+    def __len__(self) -> int:
+        if not self.node.shape:
+            raise TypeError("len() of a 0-d value")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.node.shape:
+            raise TypeError("iteration over a 0-d value")
+        size = self.node.shape[0]
+        if not isinstance(size, int):
+            refuse(f"a Python loop over {size} elements needs a size known while tracing",
+                   "use array operations, or a fixed size")
+        return (self[i] for i in range(size))
+
+    def __repr__(self) -> str:
+        return f"Tensor({self.node.type})"
+
+    # --- helpers the rules use -----------------------------------------------------------------
+
+    def arange(self, size: Size) -> Tensor:
+        """0 .. size-1 as int64: what np.arange cannot give for a size known at run time."""
+        return Tensor(apply(IOTA, dtype=int64, shape=(size,)))
+
+    def astype(self, dtype: Any, **_: Any) -> Tensor:
+        target = dtype_of(dtype)
+        return self if target == self.node.dtype else Tensor(apply(CAST, self.node, dtype=target))
+
+
+class TracedDim(Dim):
+    """A run-time dimension that becomes a value when floating-point arithmetic meets it."""
+
+    __slots__ = ()
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return getattr(ufunc, method)(*(_lift(x) for x in inputs), **kwargs)
+
+    def __truediv__(self, other: Any) -> Any:
+        return np.divide(_lift(self), _lift(other))
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return np.divide(_lift(other), _lift(self))
+
+    def __pow__(self, other: Any) -> Any:
+        return np.power(_lift(self).astype(np.float64), other)
+
+    def __float__(self) -> NoReturn:
+        refuse(f"float({self}) is not known while tracing", "use the dimension as it is")
+
+
+def _arithmetic(name: str, ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+    plain = getattr(Dim, f"__{name}__")
+
+    def method(self: TracedDim, other: Any) -> Any:
+        if isinstance(other, int | Dim) and not isinstance(other, bool):
+            size = plain(self, other)
+            return TracedDim(size.terms) if isinstance(size, Dim) else size
+        pair = (_lift(other), _lift(self)) if name.startswith("r") else (_lift(self), _lift(other))
+        return ufunc(*pair)
+
+    return method
+
+
+for _name, _ufunc in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply),
+                      ("floordiv", np.floor_divide), ("mod", np.remainder)):
+    setattr(TracedDim, f"__{_name}__", _arithmetic(_name, _ufunc))
+    setattr(TracedDim, f"__r{_name}__", _arithmetic(f"r{_name}", _ufunc))
+
+
+def _lift(x: Any) -> Any:
+    """A dimension as an int64 scalar tensor."""
+    return Tensor(apply(DIMENSION, size=Dim(x.terms))) if isinstance(x, Dim) else x
+
+
+def dimension(size: Size, dtype: DType = int64) -> Tensor:
+    """A size as a scalar of this dtype."""
+    if isinstance(size, int):
+        return constant(np.asarray(size, dtype.numpy))
+    return Tensor(apply(DIMENSION, size=Dim(size.terms))).astype(dtype)
+
+
+def constant(array: Any) -> Tensor:
+    """A constant tensor.
+
+    Raises:
+        DTypeError: a dtype graphc does not have.
+    """
+    array = np.asarray(array)
+    return Tensor(apply(CONSTANT, value=graph.Constant(array), dtype=dtype_of(array.dtype)))
+
+
+def as_tensor(x: Any, weak: DType | None = None) -> Tensor:
+    """The tensor for anything an operand may be; Python numbers take the dtype `weak`."""
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, Dim):
+        return dimension(x, weak or int64)
+    if isinstance(x, bool | int | float) and weak is not None:
+        if weak.kind == "i" and not isinstance(x, bool):
+            info = np.iinfo(weak.name)
+            if not info.min <= x <= info.max:
+                raise OverflowError(f"Python integer {x} out of bounds for {weak}")
+        return constant(np.asarray(x, weak.numpy))
+    if isinstance(x, list | tuple) and any(isinstance(part, Tensor) for part in x):
+        return np.stack([as_tensor(part, weak) for part in x])
+    try:
+        return constant(np.asarray(x))
+    except DTypeError as error:
+        raise DTypeError(f"{type(x).__name__} {x!r:.60}: {error}{_place()}") from None
+
+
+def operand_dtype(x: Any) -> Any:
+    """What NumPy's promotion (NEP 50) needs to know of an operand: a dtype, or a Python type."""
+    if isinstance(x, Tensor):
+        return x.dtype
+    if isinstance(x, bool):
+        return np.dtype(bool)
+    if isinstance(x, int | Dim):
+        return int
+    if isinstance(x, float):
+        return float
+    return as_tensor(x).dtype
+
+
+def promote(*inputs: Any) -> tuple[Tensor, ...]:
+    """The operands cast to their common dtype by NumPy's rules."""
+    found = np.result_type(*(_example(x) for x in inputs))
+    target = dtype_of(found)
+    return tuple(as_tensor(x, target).astype(target) for x in inputs)
+
+
+def _example(x: Any) -> Any:
+    kind = operand_dtype(x)
+    return kind if isinstance(kind, np.dtype) else kind()
+
+
+BOOLEAN = {"add": "logical_or", "multiply": "logical_and", "maximum": "logical_or",
+           "minimum": "logical_and", "bitwise_and": "logical_and", "bitwise_or": "logical_or",
+           "bitwise_xor": "logical_xor", "invert": "logical_not", "fmax": "logical_or",
+           "fmin": "logical_and"}
+"""What a ufunc means on bools: NumPy's own loops."""
+INTEGER = {"fmax": "maximum", "fmin": "minimum"}
+IDENTITY_ON_INTEGERS = frozenset(("floor", "ceil", "trunc", "rint"))
+
+
+def elementwise(row: Op, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Tensor:
+    """The row applied with the loop NumPy itself would choose for these dtypes."""
+    kinds = [operand_dtype(x) for x in inputs]
+    if all(isinstance(kind, type) for kind in kinds):
+        kinds = [np.dtype(kind) for kind in kinds]
+    try:
+        loop = ufunc.resolve_dtypes((*kinds, None))
+    except TypeError as error:
+        raise TraceError(f"np.{ufunc.__name__}: {error}{_place()}") from None
+    wanted = [_supported(dtype, ufunc) for dtype in loop[: len(inputs)]]
+    operands = [as_tensor(x, dtype).astype(dtype) for x, dtype in zip(inputs, wanted, strict=True)]
+    name, kind = row.name, wanted[0].kind
+    if kind == "b" and name in BOOLEAN:
+        row = ops.OPS[BOOLEAN[name]]
+    elif kind == "b" and name == "absolute":
+        return operands[0]
+    elif kind == "i" and name in INTEGER:
+        row = ops.OPS[INTEGER[name]]
+    elif kind == "i" and loop[-1].kind == "i" and name in IDENTITY_ON_INTEGERS:
+        return operands[0]
+    elif name.startswith("logical_"):
+        operands = [x if x.node.dtype.kind == "b" else x != 0 for x in operands]
+    elif name in ("isnan", "isinf", "isfinite", "signbit") and kind != "f":
+        operands = [x.astype(float64) for x in operands]
+    return Tensor(apply(row, *(x.node for x in operands)))
+
+
+def _supported(dtype: np.dtype[Any], ufunc: np.ufunc) -> DType:
+    try:
+        return dtype_of(dtype)
+    except DTypeError as error:
+        raise DTypeError(f"np.{ufunc.__name__} would compute in {error}{_place()}") from None
+
+
+def user_line() -> Source | None:
+    """The innermost line of the user's code that is running."""
+    return locate(sys._getframe(1))
+
+
+def _place() -> str:
+    source = user_line()
+    return f" at {source}" if source else ""
+
+
+def refuse(reason: str, remedy: str) -> NoReturn:
+    """Raise a TraceError that says what, where, and the way out."""
+    raise TraceError(f"{reason}{_place()}: {remedy}")
+
+
+def refuse_function(name: str) -> NoReturn:
+    """Refuse a NumPy function by name, with the nearest one that is covered."""
+    import difflib
+
+    covered = {getattr(fn, "__name__", "") for fn in FUNCTIONS} | {*UFUNCS, *ops.BY_FUNCTION}
+    near = difflib.get_close_matches(name, covered, 1, 0.5)
+    hint = f"the nearest that is covered is np.{near[0]}" if near else (
+        "write it with functions that are covered (see docs/numpy.md)")
+    refuse(f"{name} is not covered by graphc", hint)
+
+
+def nodes_of(values: Any) -> tuple[Node, ...]:
+    return tuple(value.node for value in values)
+
+
+building_error = GraphcError
+building.locate = user_line

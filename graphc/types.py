@@ -1,0 +1,467 @@
+"""What a tensor is: a dtype and a shape whose dimensions may be known only at run time.
+
+A `Size` is an int or a `Dim`: a polynomial with integer coefficients over named sizes such as
+``n`` (each >= 0), and over floor divisions, remainders, minima and maxima of such polynomials.
+The same algebra serves shapes, index expressions and offsets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from graphc.errors import DTypeError, ShapeError
+
+
+@dataclass(frozen=True, slots=True)
+class Func:
+    """An atom of a `Dim` that is not a name: ``a // b``, ``a % b``, ``min(a, b)``, ``max(a, b)``."""
+
+    kind: str
+    a: Size
+    b: Size
+
+    def __str__(self) -> str:
+        if self.kind in ("min", "max"):
+            return f"{self.kind}({self.a}, {self.b})"
+        sign = "//" if self.kind == "floordiv" else "%"
+        return f"{_wrap(self.a)} {sign} {_wrap(self.b)}"
+
+
+Atom = str | Func
+Monomial = tuple[Atom, ...]
+
+
+def _wrap(size: Size) -> str:
+    text = str(size)
+    return f"({text})" if " " in text else text
+
+
+class Dim:
+    """A dimension known only at run time: a polynomial over names. Immutable, hashable.
+
+    ``Dim.named("n") + 1`` prints as ``n + 1``. Arithmetic that yields a constant yields an int.
+    """
+
+    __slots__ = ("_hash", "terms")
+
+    terms: tuple[tuple[Monomial, int], ...]
+
+    def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
+        self.terms = terms
+        self._hash = hash(terms)
+
+    @staticmethod
+    def named(name: str) -> Dim:
+        return Dim((((name,), 1),))
+
+    @staticmethod
+    def of(terms: Mapping[Monomial, int]) -> Size:
+        """The canonical size with these terms: an int when no name is left."""
+        kept = {m: c for m, c in terms.items() if c}
+        if not kept:
+            return 0
+        if len(kept) == 1 and () in kept:
+            return kept[()]
+        return Dim(tuple(sorted(kept.items(), key=_term_key)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dim) and self.terms == other.terms
+
+    def __add__(self, other: Size) -> Size:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
+        total = dict(self.terms)
+        for monomial, coefficient in _terms(other):
+            total[monomial] = total.get(monomial, 0) + coefficient
+        return Dim.of(total)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Size:
+        return self * -1
+
+    def __sub__(self, other: Size) -> Size:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
+        return self + (-other)
+
+    def __rsub__(self, other: Size) -> Size:
+        return (-self) + other
+
+    def __mul__(self, other: Size) -> Size:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
+        product: dict[Monomial, int] = {}
+        for m1, c1 in self.terms:
+            for m2, c2 in _terms(other):
+                monomial = tuple(sorted(m1 + m2, key=str))
+                product[monomial] = product.get(monomial, 0) + c1 * c2
+        return Dim.of(product)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Size) -> Size:
+        return floordiv(self, other)
+
+    def __rfloordiv__(self, other: Size) -> Size:
+        return floordiv(other, self)
+
+    def __mod__(self, other: Size) -> Size:
+        return mod(self, other)
+
+    def __rmod__(self, other: Size) -> Size:
+        return mod(other, self)
+
+    def __lt__(self, other: Size) -> bool:
+        return _decide(self, other, "<", lambda lo, hi: _known(hi, lo, True), False)
+
+    def __gt__(self, other: Size) -> bool:
+        return _decide(self, other, ">", lambda lo, hi: _known(lo, hi, True), False)
+
+    def __le__(self, other: Size) -> bool:
+        return _decide(self, other, "<=", lambda lo, hi: _known(hi, lo, False), True)
+
+    def __ge__(self, other: Size) -> bool:
+        return _decide(self, other, ">=", lambda lo, hi: _known(lo, hi, False), True)
+
+    def __bool__(self) -> bool:
+        return bool(_decide(self, 0, "!= 0 of", lambda lo, hi: _known(lo, hi, True), False))
+
+    def __index__(self) -> int:
+        raise ShapeError(
+            f"dimension {self} is known only at run time and cannot become a Python int; "
+            "use it in shapes and arithmetic, or compile with a fixed size"
+        )
+
+    __int__ = __index__
+
+    def __str__(self) -> str:
+        text = ""
+        for monomial, coefficient in self.terms:
+            factors = [_factor_text(atom, len(monomial) > 1 or abs(coefficient) != 1)
+                       for atom in monomial]
+            if abs(coefficient) != 1 or not factors:
+                factors = [str(abs(coefficient)), *factors]
+            sign = "-" if coefficient < 0 else "+"
+            lead = ("-" if coefficient < 0 else "") if not text else f" {sign} "
+            text += lead + "*".join(factors)
+        return text
+
+    __repr__ = __str__
+
+
+Size = int | Dim
+Shape = tuple[Size, ...]
+
+
+def _factor_text(atom: Atom, grouped: bool) -> str:
+    text = str(atom)
+    return f"({text})" if grouped and " " in text and not text.startswith(("min(", "max(")) else text
+
+
+def _term_key(term: tuple[Monomial, int]) -> tuple[int, str]:
+    return (0 if term[0] else 1, " ".join(map(str, term[0])))
+
+
+def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
+    if isinstance(size, Dim):
+        return size.terms
+    return (((), int(size)),) if size else ()
+
+
+def _known(big: Size, small: Size, strict: bool) -> bool:
+    """Whether big - small is positive (or >= 0) for every value of the names."""
+    terms = _terms(big - small)
+    constant = dict(terms).get((), 0)
+    return all(c > 0 or not m for m, c in terms) and (constant > 0 if strict else constant >= 0)
+
+
+def _decide(a: Size, b: Size, sign: str, proof: Callable[[Size, Size], bool], tie: bool) -> bool:
+    if not isinstance(b, int | Dim):
+        return NotImplemented
+    if proof(a, b):
+        return True
+    if sign == "!= 0 of":
+        raise ShapeError(f"whether dimension {a} is zero is known only at run time")
+    if _known(b, a, not tie) if sign in (">", ">=") else _known(a, b, not tie):
+        return False
+    raise ShapeError(
+        f"whether {a} {sign} {b} is known only at run time, so a traced function cannot branch on "
+        "it; use np.where, or compile with a fixed size"
+    )
+
+
+def at_most(a: Size, b: Size) -> bool:
+    """Whether a <= b for every value of the names (each >= 0); False when unknown."""
+    return _known(b, a, False)
+
+
+def below(a: Size, b: Size) -> bool:
+    """Whether a < b for every value of the names (each >= 0); False when unknown."""
+    return _known(b, a, True)
+
+
+def floordiv(a: Size, b: Size) -> Size:
+    """a // b, rounded towards minus infinity as Python does; whole multiples of b leave the atom."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a // b
+    if b == 1:
+        return a
+    whole, rest = split(a, b)
+    if rest == 0 or (isinstance(b, int) and isinstance(rest, int) and 0 <= rest < b):
+        return whole
+    return whole + Dim((((Func("floordiv", rest, b),), 1),))
+
+
+def mod(a: Size, b: Size) -> Size:
+    """a % b with the sign of b, as Python does."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a % b
+    if b == 1:
+        return 0
+    _, rest = split(a, b)
+    if rest == 0 or (isinstance(b, int) and isinstance(rest, int) and 0 <= rest < b):
+        return rest
+    return Dim((((Func("mod", rest, b),), 1),))
+
+
+def minimum(a: Size, b: Size) -> Size:
+    """The smaller size; decided at trace time where it can be."""
+    if _known(b, a, False):
+        return a
+    if _known(a, b, False):
+        return b
+    return Dim((((Func("min", a, b),), 1),))
+
+
+def maximum(a: Size, b: Size) -> Size:
+    """The larger size; decided at trace time where it can be."""
+    if _known(b, a, False):
+        return b
+    if _known(a, b, False):
+        return a
+    return Dim((((Func("max", a, b),), 1),))
+
+
+def split(a: Size, b: Size) -> tuple[Size, Size]:
+    """(q, r) with a == q * b + r, moving whole multiples of the monomial b into q."""
+    divisor = _terms(b)
+    if len(divisor) != 1:
+        return (1, 0) if a == b else (0, a)
+    (names, k), q, r = divisor[0], {}, {}
+    for monomial, c in _terms(a):
+        quotient = _without(monomial, names)
+        if quotient is None:
+            r[monomial] = c
+            continue
+        whole, left = (c // k, c % k)
+        q[quotient] = whole
+        r[monomial] = left
+    return Dim.of(q), Dim.of(r)
+
+
+def _without(monomial: Monomial, names: Monomial) -> Monomial | None:
+    left = list(monomial)
+    for name in names:
+        if name not in left:
+            return None
+        left.remove(name)
+    return tuple(left)
+
+
+def map_atoms(size: Size, fn: Callable[[Atom], Size]) -> Size:
+    """The size with every atom replaced by fn(atom)."""
+    total: Size = 0
+    for monomial, coefficient in _terms(size):
+        product: Size = coefficient
+        for atom in monomial:
+            product = product * fn(atom)
+        total = total + product
+    return total
+
+
+def substitute(size: Size, values: Mapping[str, Size]) -> Size:
+    """The size with names replaced; names not in `values` stay."""
+    if isinstance(size, int) or not values:
+        return size
+
+    def replace(atom: Atom) -> Size:
+        if isinstance(atom, str):
+            return values.get(atom, Dim((((atom,), 1),)))
+        a, b = substitute(atom.a, values), substitute(atom.b, values)
+        return FUNCTIONS[atom.kind](a, b)
+
+    return map_atoms(size, replace)
+
+
+FUNCTIONS: dict[str, Callable[[Size, Size], Size]] = {
+    "floordiv": floordiv, "mod": mod, "min": minimum, "max": maximum,
+}
+
+
+def evaluate(size: Size, values: Mapping[str, int]) -> int:
+    """The int this size is when its names have these values.
+
+    Raises:
+        ShapeError: a name has no value.
+    """
+    result = substitute(size, values)
+    if not isinstance(result, int):
+        raise ShapeError(f"dimension {size} needs a value for {', '.join(sorted(names(result)))}")
+    return result
+
+
+def names(size: Size) -> tuple[str, ...]:
+    """The names a size depends on, in order of appearance, once each."""
+    found: dict[str, None] = {}
+    for monomial, _ in _terms(size):
+        for atom in monomial:
+            inner = (atom,) if isinstance(atom, str) else (*names(atom.a), *names(atom.b))
+            found.update(dict.fromkeys(inner))
+    return tuple(found)
+
+
+def product(sizes: Iterable[Size]) -> Size:
+    """The number of elements of a shape."""
+    total: Size = 1
+    for size in sizes:
+        total = size * total
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class DType:
+    """An element type. ``float32["n", 784]`` is a tensor type; ``float64`` alone is a scalar's."""
+
+    name: str
+    kind: str
+    """'b' bool, 'i' signed integer, 'f' floating point: NumPy's letters."""
+    bytes: int
+
+    def __getitem__(self, shape: int | str | Dim | tuple[int | str | Dim, ...]) -> TensorType:
+        sizes = shape if isinstance(shape, tuple) else (shape,)
+        return TensorType(self, tuple(as_size(size) for size in sizes))
+
+    @property
+    def numpy(self) -> np.dtype[np.generic]:
+        return np.dtype(self.name)
+
+    def __str__(self) -> str:
+        return self.name
+
+    __repr__ = __str__
+
+
+bool_ = DType("bool", "b", 1)
+int32 = DType("int32", "i", 4)
+int64 = DType("int64", "i", 8)
+float32 = DType("float32", "f", 4)
+float64 = DType("float64", "f", 8)
+DTYPES: dict[str, DType] = {d.name: d for d in (bool_, int32, int64, float32, float64)}
+
+
+def dtype_of(dtype: object) -> DType:
+    """graphc's dtype for anything np.dtype() understands.
+
+    Raises:
+        DTypeError: a dtype graphc does not have (float16, complex128, uint8, object, ...).
+    """
+    if isinstance(dtype, DType):
+        return dtype
+    name = np.dtype(dtype).name  # type: ignore[call-overload]  # any dtype-like is the point
+    if name not in DTYPES:
+        raise DTypeError(
+            f"dtype {name} is not supported; graphc has {', '.join(DTYPES)}: convert with astype"
+        )
+    return DTYPES[name]
+
+
+def as_size(size: object) -> Size:
+    """An int or Dim from an int, a name, or a Dim; names must be Python identifiers."""
+    if isinstance(size, Dim):
+        return size
+    if isinstance(size, str):
+        if not size.isidentifier():
+            raise ShapeError(f"dimension name {size!r} must be an identifier such as 'n'")
+        return Dim.named(size)
+    if isinstance(size, int | np.integer) and not isinstance(size, bool):
+        if size < 0:
+            raise ShapeError(f"dimension {size} is negative")
+        return int(size)
+    raise ShapeError(f"a dimension is an int or a name, not {size!r} of type {type(size).__name__}")
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """The dtype and shape of a tensor; prints as ``float32[n, 784]``, a scalar as ``float64[]``."""
+
+    dtype: DType
+    shape: Shape
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @cached_property
+    def size(self) -> Size:
+        """Number of elements."""
+        return product(self.shape)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """The names its shape depends on, in order of appearance."""
+        return tuple(dict.fromkeys(name for size in self.shape for name in names(size)))
+
+    def with_shape(self, shape: Shape) -> TensorType:
+        return TensorType(self.dtype, shape)
+
+    def with_dtype(self, dtype: DType) -> TensorType:
+        return TensorType(dtype, self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+    __repr__ = __str__
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """NumPy's broadcasting: equal sizes, or 1 beside anything.
+
+    Raises:
+        ShapeError: two sizes differ and neither is 1.
+    """
+    rank = max((len(shape) for shape in shapes), default=0)
+    result: list[Size] = [1] * rank
+    for shape in shapes:
+        for axis, size in enumerate(shape, rank - len(shape)):
+            if size == 1 or size == result[axis]:
+                continue
+            if result[axis] != 1:
+                listed = " and ".join(f"[{', '.join(map(str, s))}]" for s in shapes)
+                raise ShapeError(f"shapes {listed} do not broadcast: {result[axis]} against {size}")
+            result[axis] = size
+    return tuple(result)
+
+
+def normalize_axis(axis: int, rank: int, what: str = "axis") -> int:
+    """An axis in 0 .. rank-1 from one that may count from the end."""
+    if not -rank <= axis < rank:
+        raise ShapeError(f"{what} {axis} is out of range for {rank} dimension(s)")
+    return axis % rank
+
+
+def strides(shape: Shape) -> Shape:
+    """Elements between neighbours along each axis of a C-contiguous array."""
+    result: list[Size] = []
+    step: Size = 1
+    for size in reversed(shape):
+        result.append(step)
+        step = size * step
+    return tuple(reversed(result))
