@@ -343,3 +343,4 @@ ELEMENTWISE = (
     POLYGAMMA,
 )
 SIGMOID = next(row for row in EXPONENTIAL if row.name == "sigmoid")
+SOFTPLUS = next(row for row in EXPONENTIAL if row.name == "softplus")

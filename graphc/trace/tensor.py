@@ -348,5 +348,4 @@ def nodes_of(values: Any) -> tuple[Node, ...]:
     return tuple(value.node for value in values)
 
 
-building_error = GraphcError
 building.locate = user_line

@@ -1,0 +1,85 @@
+"""Pytrees: nested dicts, lists, tuples, namedtuples and dataclasses of leaves (by optree)."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import optree
+
+NAMESPACE = "graphc"
+_seen: set[type] = set()
+_leaves: set[type] = set()
+
+
+def leaf_class(cls: type) -> type:
+    """Marks a dataclass as a leaf rather than a node of trees."""
+    _leaves.add(cls)
+    return cls
+
+
+def _register(tree: Any) -> None:
+    """Teach optree every dataclass in the tree; it knows the other containers itself."""
+    if isinstance(tree, dict):
+        children: Iterable[Any] = tree.values()
+    elif isinstance(tree, list | tuple):
+        children = tree
+    elif dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        cls = type(tree)
+        if cls in _leaves:
+            return
+        names = [field.name for field in dataclasses.fields(tree) if field.init]
+        if cls not in _seen:
+            _seen.add(cls)
+            optree.register_pytree_node(
+                cls,
+                lambda x: ([getattr(x, n) for n in names], None, names),
+                lambda _, values: cls(**dict(zip(names, values, strict=True))),
+                path_entry_type=optree.GetAttrEntry,
+                namespace=NAMESPACE,
+            )
+        children = [getattr(tree, name) for name in names]
+    else:
+        return
+    for child in children:
+        _register(child)
+
+
+def flatten(tree: Any) -> tuple[list[Any], Any]:
+    """(leaves, structure). Dict keys are sorted, None is an empty tree."""
+    _register(tree)
+    leaves, structure = optree.tree_flatten(tree, namespace=NAMESPACE)
+    return leaves, structure
+
+
+def unflatten(structure: Any, leaves: Iterable[Any]) -> Any:
+    return optree.tree_unflatten(structure, list(leaves))
+
+
+def map_leaves(fn: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """The tree with fn applied to each leaf (and to the matching leaves of further trees)."""
+    leaves, structure = flatten(tree)
+    others = []
+    for other in rest:
+        more, shape = flatten(other)
+        if shape != structure:
+            raise ValueError(f"trees differ: {shape} is not {structure}")
+        others.append(more)
+    return unflatten(structure, [fn(*parts) for parts in zip(leaves, *others, strict=True)])
+
+
+def leaf_names(structure: Any, root: str) -> list[tuple[str, str]]:
+    """For each leaf (identifier, as Python writes it): ``("params_W1", "params['W1']")``."""
+    names = []
+    for accessor in structure.accessors():
+        shown = accessor.codify(root)
+        names.append((identifier("_".join([root, *(str(e.entry) for e in accessor)])), shown))
+    return names
+
+
+def identifier(text: str) -> str:
+    """The text with everything an identifier cannot hold replaced by underscores."""
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
+    return f"v_{name}" if not name or name[0].isdigit() else name
