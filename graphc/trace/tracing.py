@@ -18,7 +18,7 @@ from graphc.trace.names import naming
 from graphc.trace.tensor import Tensor, as_tensor
 from graphc.types import DType, TensorType, bool_, dtype_of, float64, int64
 
-for _cls in (DType, TensorType):
+for _cls in (DType, TensorType, Node):
     trees.leaf_class(_cls)
 
 
@@ -156,10 +156,14 @@ def named(graph: Graph, found: Mapping[Node, str], paths: Sequence[str]) -> Grap
         if wanted and node not in chosen and node.op.name != "constant":
             chosen[node] = _free(trees.identifier(wanted), taken)
             taken.add(chosen[node])
+    first = min((x.serial for x in graph.inputs), default=0)
     image: dict[Node, Node] = {x: x for x in graph.inputs}
     originals = {node: chosen.get(node) for node in graph.nodes}
     for node in graph.nodes:
         if node in image:
+            continue
+        if node.serial < first:
+            image[node] = node  # captured from an outer trace, which names it itself
             continue
         operands = tuple(image[x] for x in node.operands)
         cites = image.get(node.cites, node.cites) if node.cites is not None else None

@@ -1,0 +1,196 @@
+"""Graph -> Graph: forward mode (`push`) and reverse mode (`pull`) from the one derivative a row has.
+
+Invariant: a tangent or cotangent has exactly the type of its primal. Broadcasts are undone here,
+once, so no rule mentions them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+
+from graphc.errors import VerifyError
+from graphc.graph import (
+    Diagonal,
+    Linear,
+    Node,
+    NoDerivative,
+    Stated,
+    apply,
+    building,
+    walk,
+)
+from graphc.ops.reduce import sum_to
+from graphc.trace import Tensor
+
+
+def is_smooth(node: Node) -> bool:
+    """Whether derivatives can flow through the node's type at all."""
+    return node.dtype.kind == "f"
+
+
+def dependents(outputs: Iterable[Node], inputs: Iterable[Node]) -> list[Node]:
+    """Floating-point nodes that depend on an input through derivatives, operands first."""
+    active = set(inputs)
+    found: list[Node] = []
+    for node in walk(outputs):
+        if node in active or (
+            is_smooth(node)
+            and not isinstance(node.op.derivative, NoDerivative)
+            and any(x in active for x in node.operands)
+        ):
+            active.add(node)
+            found.append(node)
+    return found
+
+
+def pull(
+    outputs: Sequence[Node], cotangents: Sequence[Tensor], inputs: Sequence[Node]
+) -> list[Tensor | None]:
+    """Reverse mode: the cotangent of each input, None where no output depends on it.
+
+    One backward sweep in reverse order; contributions add up in the order the sweep meets them.
+    """
+    totals: dict[Node, Tensor] = {}
+
+    def add(node: Node, cotangent: Tensor) -> None:
+        cotangent = _fitted(cotangent, node)
+        known = totals.get(node)
+        totals[node] = cotangent if known is None else known + cotangent
+
+    with _backward():
+        for node, cotangent in zip(outputs, cotangents, strict=True):
+            if is_smooth(node):
+                add(node, cotangent)
+        active = dependents(outputs, inputs)
+        reach = set(active)
+        for node in reversed(active):
+            total = totals.get(node)
+            if total is None:
+                continue
+            totals[node] = total = _adjoint_named(total, node)
+            if node in inputs and not node.operands:
+                continue
+            building.cites = node
+            for k, operand in enumerate(node.operands):
+                if operand in reach:
+                    contribution = _pull_step(node, k, total)
+                    if contribution is not None:
+                        add(operand, contribution)
+            building.cites = None
+    return [totals.get(x) for x in inputs]
+
+
+def _pull_step(node: Node, k: int, g: Tensor) -> Tensor | None:
+    """The cotangent that operand k of one node receives."""
+    y, xs = Tensor(node), [Tensor(x) for x in node.operands]
+    rule = node.op.derivative
+    match rule:
+        case Diagonal():
+            scaled = rule.scaled[k]
+            return None if scaled is None else _tensor(scaled(g, y, *xs))
+        case Linear():
+            return _tensor(rule.transpose(g, k, node))
+        case Stated():
+            given = rule.vjp(g, k, y, node)
+            return None if given is None else _tensor(given)
+        case NoDerivative():
+            return None
+
+
+def push(
+    outputs: Sequence[Node], inputs: Sequence[Node], tangents: Sequence[Tensor]
+) -> list[Tensor | None]:
+    """Forward mode: the tangent of each output, None where it depends on no input."""
+    known: dict[Node, Tensor] = {
+        node: tangent for node, tangent in zip(inputs, tangents, strict=True) if is_smooth(node)}
+    for node in dependents(outputs, inputs):
+        if node in known:
+            continue
+        building.cites = node
+        tangent = _push_step(node, [known.get(x) for x in node.operands])
+        building.cites = None
+        if tangent is not None:
+            known[node] = _fitted(tangent, node)
+    return [known.get(x) for x in outputs]
+
+
+def _push_step(node: Node, tangents: list[Tensor | None]) -> Tensor | None:
+    """The tangent of one node from those of its operands."""
+    y, xs = Tensor(node), [Tensor(x) for x in node.operands]
+    rule = node.op.derivative
+    terms: list[Tensor] = []
+    match rule:
+        case Diagonal():
+            terms = [_tensor(scaled(t, y, *xs))
+                     for scaled, t in zip(rule.scaled, tangents, strict=True)
+                     if scaled is not None and t is not None]
+        case Linear(joint=True):
+            filled = [np.zeros_like(x) if t is None else t
+                      for x, t in zip(xs, tangents, strict=True)]
+            terms = [_again(node, filled)]
+        case Linear():
+            terms = [_again(node, [*xs[:k], t, *xs[k + 1:]])
+                     for k, t in enumerate(tangents) if t is not None]
+        case Stated():
+            terms = [_tensor(rule.jvp(tuple(tangents), y, node))]
+        case NoDerivative():
+            return None
+    total: Tensor | None = None
+    for term in terms:
+        term = _fitted(term, node)
+        total = term if total is None else total + term
+    return total
+
+
+def _again(node: Node, operands: Sequence[Tensor]) -> Tensor:
+    """The same op on other operands."""
+    return Tensor(apply(node.op, *(x.node for x in operands), **node.params))
+
+
+def _tensor(value: object) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise VerifyError(f"a derivative rule gave {value!r}, not a tensor")
+    return value
+
+
+def _fitted(value: Tensor, primal: Node) -> Tensor:
+    """The value with its primal's type: broadcasts summed back, missing ones filled in.
+
+    Raises:
+        VerifyError: the rule of the op in question gave another dtype.
+    """
+    if value.node.shape != primal.shape:
+        if value.node.type.rank > primal.type.rank or any(
+                a == 1 != b for a, b in zip(primal.shape[::-1], value.node.shape[::-1],
+                                            strict=False)):
+            value = sum_to(value, primal.shape)  # type: ignore[assignment]  # Value -> Tensor
+        if value.node.shape != primal.shape:
+            value = np.broadcast_to(value, primal.shape)
+    if value.node.type != primal.type:
+        raise VerifyError(f"adjoint of {primal!r} has type {value.node.type}")
+    return value
+
+
+def _adjoint_named(value: Tensor, primal: Node) -> Tensor:
+    """The value, called d_z when its primal is z and it has no other name."""
+    node = value.node
+    if not primal.name or node.name or node.op.name in ("input", "constant"):
+        return value
+    if node.part != "backward":
+        return value
+    return Tensor(replace(node, name=f"d_{primal.name}"))
+
+
+@contextmanager
+def _backward() -> Iterator[None]:
+    """Nodes made inside belong to the backward part."""
+    part, cites = building.part, building.cites
+    building.part = "backward"
+    try:
+        yield
+    finally:
+        building.part, building.cites = part, cites

@@ -1,0 +1,200 @@
+"""Functions in, functions out: grad, value_and_grad, vjp, jvp. They compose in any order.
+
+On arrays a transformed function computes with NumPy; inside a trace it adds to the graph.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc import reference, trees
+from graphc.derive import pull, push
+from graphc.errors import TraceError
+from graphc.graph import Graph
+from graphc.passes import prepare
+from graphc.trace import Tensor, Traced, as_tensor, inline, trace_function
+
+Function = Callable[..., Any]
+
+
+def linearizable(fn: Function, args: Sequence[Any], kwargs: dict[str, Any]) -> Traced:
+    """fn traced at these arguments and rewritten so that its derivative is finite where it is."""
+    traced = trace_function(fn, args, kwargs)
+    return Traced(prepare(traced.graph), traced.in_tree, traced.out_tree, traced.shown)
+
+
+def apply_function(fn: Function, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """fn of tensors inside a trace; of arrays by tracing it and running the graph with NumPy."""
+    leaves, _ = trees.flatten((tuple(args), kwargs))
+    if any(isinstance(leaf, Tensor) for leaf in leaves):
+        return fn(*args, **kwargs)
+    traced = trace_function(fn, args, kwargs)
+    results = reference.run(prepare(traced.graph), leaves)
+    return trees.unflatten(traced.out_tree, [x[()] for x in results])
+
+
+def _split(args: Sequence[Any], argnums: int | Sequence[int]) -> tuple[int, ...]:
+    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for i in chosen:
+        if not -len(args) <= i < len(args):
+            raise TraceError(f"argnums {argnums} names argument {i} of a call with {len(args)}")
+    return tuple(i % len(args) for i in chosen)
+
+
+def value_and_grad(fn: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False
+                   ) -> Function:
+    """A function that returns (fn(...), gradient).
+
+    Args:
+        fn: returns a floating-point scalar, or (scalar, anything) with has_aux.
+        argnums: the positional argument(s) to derive with respect to; each may be a pytree. The
+            gradient has the structure of the argument (a tuple of them for a sequence).
+
+    Raises:
+        TraceError: fn does not return a scalar, or an argument is not floating point.
+    """
+
+    def inside(*args: Any, **kwargs: Any) -> Any:
+        chosen = _split(args, argnums)
+        traced = linearizable(fn, args, kwargs)
+        graph, leaves = traced.graph, trees.flatten((args, kwargs))[0]
+        result = trees.unflatten(traced.out_tree, graph.outputs)
+        value = result[0] if has_aux else result
+        _check_scalar(value, fn, graph)
+        slots = _leaf_slots(args, chosen)
+        for slot in slots:
+            if graph.inputs[slot].dtype.kind != "f":
+                raise TraceError(
+                    f"grad with respect to {traced.shown[slot]}: {graph.inputs[slot].type}, which "
+                    "is not floating point; convert it, or choose other argnums")
+        wrt = [graph.inputs[slot] for slot in slots]
+        seed = np.ones_like(Tensor(value))
+        found = pull([value], [seed], wrt)
+        grads = [np.zeros_like(Tensor(x)) if g is None else g
+                 for g, x in zip(found, wrt, strict=True)]
+        names = [x.name for x in wrt]
+        joint = Graph(graph.name, graph.inputs, (*graph.outputs, *(g.node for g in grads)),
+                      (*graph.output_names, *(f"d_{name}" for name in names)))
+        values = inline(joint, [as_tensor(leaf) for leaf in leaves])
+        primal = trees.unflatten(traced.out_tree, values[: len(graph.outputs)])
+        parts = iter(values[len(graph.outputs):])
+        by_argument = tuple(trees.map_leaves(lambda _: next(parts), args[i]) for i in chosen)
+        return primal, by_argument[0] if isinstance(argnums, int) else by_argument
+
+    @functools.wraps(fn)
+    def transformed(*args: Any, **kwargs: Any) -> Any:
+        return apply_function(inside, args, kwargs)
+
+    return transformed
+
+
+def grad(fn: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+    """A function that returns the gradient of fn: see `value_and_grad`. With has_aux, the gradient
+    and the auxiliary output."""
+    both = value_and_grad(fn, argnums, has_aux)
+
+    @functools.wraps(fn)
+    def transformed(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return transformed
+
+
+def _check_scalar(value: Any, fn: Function, graph: Graph) -> None:
+    name = getattr(fn, "__name__", "the function")
+    if not hasattr(value, "type"):
+        raise TraceError(f"{name} returns several values; its gradient needs one scalar "
+                         "(has_aux=True for a scalar and anything else)")
+    if value.type.shape or value.dtype.kind != "f":
+        raise TraceError(f"{name} returns {value.type}; a gradient needs a floating-point scalar: "
+                         "sum or average it, or use vjp or jacobian")
+
+
+def _leaf_slots(args: Sequence[Any], chosen: tuple[int, ...]) -> list[int]:
+    """Positions among all leaves of the leaves of the chosen arguments."""
+    slots: list[int] = []
+    counts = [len(trees.flatten(argument)[0]) for argument in args]
+    for i in chosen:
+        start = sum(counts[:i])
+        slots += range(start, start + counts[i])
+    return slots
+
+
+def jvp(fn: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """(fn(*primals), the directional derivative along tangents).
+
+    Args:
+        primals, tangents: sequences of pytrees of equal structure, shapes and dtypes.
+    """
+
+    def inside(primals: Any, tangents: Any) -> Any:
+        traced = linearizable(fn, primals, {})
+        graph = traced.graph
+        leaves, _ = trees.flatten((tuple(primals), {}))
+        given, shape = trees.flatten(tuple(tangents))
+        if shape != trees.flatten(tuple(primals))[1]:
+            raise TraceError("jvp: tangents must have the structure of primals")
+        directions = [as_tensor(t, x.dtype) for t, x in zip(given, graph.inputs, strict=True)]
+        _check_types("jvp: tangent of", directions, graph.inputs)
+        values = _with_inputs(graph, directions, leaves)
+        return (trees.unflatten(traced.out_tree, values[: len(graph.outputs)]),
+                trees.unflatten(traced.out_tree, values[len(graph.outputs):]))
+
+    return apply_function(inside, (tuple(primals), tuple(tangents)), {})
+
+
+def _with_inputs(graph: Graph, directions: Sequence[Tensor], leaves: Sequence[Any]
+                 ) -> list[Tensor]:
+    """Outputs and their tangents. The directions are values of the outer trace already."""
+    pushed = push(graph.outputs, graph.inputs, directions)
+    tangents = [np.zeros_like(Tensor(y)) if t is None else t
+                for t, y in zip(pushed, graph.outputs, strict=True)]
+    outputs = (*graph.outputs, *(t.node for t in tangents))
+    joint = Graph(graph.name, graph.inputs, outputs, ("",) * len(outputs))
+    return inline(joint, [as_tensor(leaf) for leaf in leaves])
+
+
+def _check_types(what: str, given: Sequence[Tensor], wanted: Sequence[Any]) -> None:
+    for tensor, node in zip(given, wanted, strict=True):
+        if tensor.node.type != node.type:
+            raise TraceError(f"{what} {node.name or 'an output'} must be {node.type}, "
+                             f"not {tensor.node.type}")
+
+
+def vjp(fn: Function, *primals: Any, has_aux: bool = False) -> Any:
+    """(fn(*primals), pullback): pullback(cotangent) is the tuple of cotangents of the primals.
+
+    With has_aux fn returns (value, aux) and so does vjp: (value, pullback, aux).
+    """
+    value = apply_function(fn, primals, {})
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        return apply_function(inside, (primals, cotangent), {})
+
+    def inside(primals: Any, cotangent: Any) -> Any:
+        traced = linearizable(fn, primals, {})
+        graph = traced.graph
+        result = trees.unflatten(traced.out_tree, graph.outputs)
+        outputs, structure = trees.flatten(result[0] if has_aux else result)
+        given, shape = trees.flatten(cotangent)
+        if shape != structure:
+            raise TraceError("vjp: the cotangent must have the structure of the result")
+        cotangents = [as_tensor(g, y.dtype) for g, y in zip(given, outputs, strict=True)]
+        _check_types("vjp: cotangent of", cotangents, outputs)
+        found = pull(outputs, cotangents, graph.inputs)
+        grads = [np.zeros_like(Tensor(x)) if g is None else g
+                 for g, x in zip(found, graph.inputs, strict=True)]
+        joint = Graph(graph.name, graph.inputs, tuple(g.node for g in grads), ("",) * len(grads))
+        leaves, _ = trees.flatten((tuple(primals), {}))
+        values = iter(inline(joint, [as_tensor(leaf) for leaf in leaves]))
+        return tuple(trees.map_leaves(lambda _: next(values), p) for p in primals)
+
+    return (value[0], pullback, value[1]) if has_aux else (value, pullback)
+
+
+__all__ = ["apply_function", "grad", "jvp", "value_and_grad", "vjp"]
