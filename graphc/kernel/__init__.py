@@ -1,0 +1,274 @@
+"""The callable: compiled C with a Python face."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from graphc.build import Unit, export, load
+from graphc.errors import ArgumentError
+from graphc.kernel.arguments import (
+    check_outputs,
+    convert,
+    dimensions,
+    output_shapes,
+)
+from graphc.loops import Program
+from graphc.types import Size, evaluate
+
+__all__ = ["Bound", "Kernel"]
+
+Flatten = Callable[[tuple[Any, ...], dict[str, Any]], Sequence[Any]]
+Unflatten = Callable[[Sequence[Any]], Any]
+
+
+class Kernel:
+    """A compiled function of NumPy arrays and numbers. Safe to call from many threads at once.
+
+    ``kernel(*args)`` returns new arrays, NumPy scalars for results without axes.
+    ``kernel(*args, out=[...])`` writes into the arrays given, one for each result; they may
+    overlap neither the arguments nor each other.
+
+    Raises when called:
+        ArgumentError, DTypeError, ShapeError: an argument does not fit; `kernel.arguments` says
+            what is converted and what is refused.
+    """
+
+    __slots__ = (
+        "_bind",
+        "_call",
+        "_call_into",
+        "_flatten",
+        "_loaded",
+        "_positional",
+        "_unflatten",
+        "graph",
+        "program",
+        "unit",
+    )
+
+    def __init__(
+        self,
+        program: Program,
+        unit: Unit,
+        *,
+        flatten: Flatten | None = None,
+        unflatten: Unflatten | None = None,
+        positional: bool | None = None,
+        graph: object = None,
+    ) -> None:
+        """Compiles `unit`, or finds it compiled.
+
+        flatten(args, kwargs) gives the leaves in the order of program.inputs; None: the arguments
+        are the leaves. unflatten(leaves) gives the result; None: the one output, or a tuple.
+        positional: a call with len(program.inputs) positional arguments and no others needs no
+        flatten, because each argument is a leaf (None: so without flatten); such a call is fast.
+
+        Raises:
+            BuildError: no compiler, or it refused the code.
+        """
+        self.program = program
+        self.unit = unit
+        self.graph = graph
+        self._flatten = flatten
+        self._unflatten = unflatten
+        self._positional = flatten is None if positional is None else positional
+        self._loaded = load(unit, program)
+        self._call, self._call_into, self._bind = self._loaded.fast.functions()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._positional and not kwargs:
+            result = self._call(*args)
+            if result is not NotImplemented:
+                return result if self._unflatten is None else self._structured(result)
+        return self._call_slowly(args, kwargs)
+
+    def _call_slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The same for every other way of calling, and the place where errors are made."""
+        out = kwargs.pop("out", None)
+        leaves = self._leaves(args, kwargs)
+        if out is not None:
+            return self._structured(self._write(leaves, out))
+        result = self._call(*leaves)
+        if result is NotImplemented:
+            result = self._call(*convert(self.program, leaves))
+        if result is NotImplemented:
+            self._changed()
+        return self._structured(result)
+
+    def _write(self, leaves: Sequence[Any], out: Any) -> Any:
+        wanted = len(self.program.outputs)
+        outs = [out] if wanted == 1 and isinstance(out, np.ndarray) else list(out)
+        if len(outs) == wanted:
+            result = self._call_into(*leaves, *outs)
+            if result is not NotImplemented:
+                return result
+        inputs = convert(self.program, leaves)
+        result = self._call_into(*inputs, *check_outputs(self.program, inputs, outs))
+        return self._changed() if result is NotImplemented else result
+
+    def _leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any]:
+        inputs = self.program.inputs
+        if self._positional and not kwargs and len(args) == len(inputs):
+            return args
+        if self._flatten is not None:
+            return self._flatten(args, kwargs)
+        leaves = list(args)
+        for x in inputs[len(args) :]:
+            if x.shown not in kwargs:
+                break
+            leaves.append(kwargs.pop(x.shown))
+        if kwargs:
+            names = ", ".join(map(repr, kwargs))
+            raise ArgumentError(
+                f"{self.name} cannot take {names} by name; its arguments are "
+                f"{', '.join(x.shown for x in inputs)}, each given once and in order"
+            )
+        return leaves
+
+    def _structured(self, result: Any) -> Any:
+        if self._unflatten is None:
+            return result
+        return self._unflatten([result] if len(self.program.outputs) == 1 else list(result))
+
+    def _changed(self) -> NoReturn:
+        raise ArgumentError(
+            f"an argument of {self.name} changed its type or shape while it was being checked; "
+            "keep arrays as they are during a call"
+        )
+
+    def bind(self, *args: Any, out: Any = None, **kwargs: Any) -> Bound:
+        """The call with everything checked once: ``bound()`` only runs the C.
+
+        ``bound()`` reads the arrays anew each time and returns the same outputs each time. Numbers
+        are held in arrays of rank 0, ``bound.inputs[k]``; write ``bound.inputs[k][...] = 0.1``.
+        An argument that had to be converted is a copy: `bound.inputs` has the arrays that count.
+
+        Raises:
+            ArgumentError, DTypeError, ShapeError: as a call.
+        """
+        program = self.program
+        inputs = convert(program, self._leaves(args, kwargs))
+        if out is None:
+            shapes = output_shapes(program, dimensions(program, inputs))
+            outs = [
+                np.zeros(shape, y.type.dtype.numpy)
+                for shape, y in zip(shapes, program.outputs, strict=True)
+            ]
+        else:
+            one = len(program.outputs) == 1 and isinstance(out, np.ndarray)
+            outs = check_outputs(program, inputs, [out] if one else list(out))
+        call = self._bind(*inputs, *outs)
+        if call is NotImplemented:
+            self._changed()
+        return Bound(self, call, tuple(inputs), tuple(outs))
+
+    @property
+    def name(self) -> str:
+        return self.program.name
+
+    @property
+    def source(self) -> str:
+        """The text of the .c file."""
+        return self.unit.source
+
+    @property
+    def header(self) -> str:
+        """The text of the .h file."""
+        return self.unit.header
+
+    @property
+    def workspace_bytes(self) -> Size:
+        """Bytes of workspace, aligned to 64: an int, or an expression of run-time dimensions."""
+        return self.program.workspace
+
+    def workspace_size(self, **dims: int) -> int:
+        """Bytes of workspace when the run-time dimensions have these values.
+
+        Raises:
+            ShapeError: a dimension is missing.
+        """
+        return evaluate(self.program.workspace, dims)
+
+    @property
+    def lib(self) -> Any:
+        """cffi's view of the compiled C: ``kernel.lib.name(...)`` takes C pointers, unchecked."""
+        return self._loaded.lib
+
+    @property
+    def ffi(self) -> Any:
+        """cffi's maker of C pointers: ``kernel.ffi.from_buffer("double[]", array)``."""
+        return self._loaded.ffi
+
+    def export(self, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
+        """Writes the .c and the .h into `folder`; returns their paths.
+
+        Raises:
+            BuildError: the folder is a file, or cannot be written.
+        """
+        return export(folder, self.unit)
+
+    @property
+    def signature(self) -> str:
+        """``train(x: float32[n, 784], lr: float32[]) -> (loss: float32[])``."""
+        inputs, outputs = (
+            ", ".join(f"{a.shown}: {a.type}" for a in arguments)
+            for arguments in (self.program.inputs, self.program.outputs)
+        )
+        return f"{self.name}({inputs}) -> ({outputs})"
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        return f"{self.signature}\n\n{self.program.doc}".rstrip()
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.signature}>"
+
+    def __copy__(self) -> Kernel:
+        return self
+
+    def __deepcopy__(self, memo: Mapping[int, object]) -> Kernel:
+        return self  # nothing in it can change
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"kernel {self.name} holds compiled code and cannot be pickled; compile it again in "
+            "the other process, which finds it in the cache"
+        )
+
+
+class Bound:
+    """A kernel with its arguments: ``bound()`` computes, and returns `bound.outputs`.
+
+    For one thread at a time: the outputs are shared between calls.
+    """
+
+    __slots__ = ("_call", "_result", "inputs", "kernel", "outputs")
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        call: Callable[[], Any],
+        inputs: tuple[np.ndarray, ...],
+        outputs: tuple[np.ndarray, ...],
+    ) -> None:
+        self.kernel = kernel
+        self.inputs = inputs
+        self.outputs = outputs
+        self._call = call
+
+    def __call__(self) -> Any:
+        return self._call()
+
+    def __repr__(self) -> str:
+        return f"<bound {self.kernel.signature}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"bound kernel {self.kernel.name} holds compiled code and cannot be pickled; bind it "
+            "again in the other process"
+        )
