@@ -14,9 +14,9 @@ import numpy as np
 from graphc import reference, trees
 from graphc.derive import pull, push
 from graphc.errors import TraceError
-from graphc.graph import Graph
+from graphc.graph import Graph, Node
 from graphc.passes import prepare
-from graphc.trace import Tensor, Traced, as_tensor, inline, trace_function
+from graphc.trace import Tensor, Traced, as_tensor, called, inline, trace_function
 
 Function = Callable[..., Any]
 
@@ -64,7 +64,7 @@ def value_and_grad(fn: Function, argnums: int | Sequence[int] = 0, has_aux: bool
         graph, leaves = traced.graph, trees.flatten((args, kwargs))[0]
         result = trees.unflatten(traced.out_tree, graph.outputs)
         value = result[0] if has_aux else result
-        _check_scalar(value, fn, graph)
+        _check_scalar(value, getattr(fn, "__name__", "the function"))
         slots = _leaf_slots(args, chosen)
         for slot in slots:
             if graph.inputs[slot].dtype.kind != "f":
@@ -72,10 +72,7 @@ def value_and_grad(fn: Function, argnums: int | Sequence[int] = 0, has_aux: bool
                     f"grad with respect to {traced.shown[slot]}: {graph.inputs[slot].type}, which "
                     "is not floating point; convert it, or choose other argnums")
         wrt = [graph.inputs[slot] for slot in slots]
-        seed = np.ones_like(Tensor(value))
-        found = pull([value], [seed], wrt)
-        grads = [np.zeros_like(Tensor(x)) if g is None else g
-                 for g, x in zip(found, wrt, strict=True)]
+        grads = _gradients(value, wrt)
         names = [x.name for x in wrt]
         joint = Graph(graph.name, graph.inputs, (*graph.outputs, *(g.node for g in grads)),
                       (*graph.output_names, *(f"d_{name}" for name in names)))
@@ -105,8 +102,59 @@ def grad(fn: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) 
     return transformed
 
 
-def _check_scalar(value: Any, fn: Function, graph: Graph) -> None:
-    name = getattr(fn, "__name__", "the function")
+def _gradients(value: Node, wrt: Sequence[Node]) -> list[Tensor]:
+    """The gradient of a scalar with respect to each input, zeros where it does not depend on it."""
+    found = pull([value], [np.ones_like(Tensor(value))], wrt)
+    return [np.zeros_like(Tensor(x)) if g is None else g for g, x in zip(found, wrt, strict=True)]
+
+
+def grad_graph(graph: Graph, wrt: str | Sequence[str | Node] | None = None, value: bool = False
+               ) -> Graph:
+    """The gradient of a graph with one output, a floating-point scalar, as a graph.
+
+    Args:
+        wrt: inputs, or their names; None means all that are floating point.
+        value: whether the graph's own output comes first.
+
+    Returns:
+        A graph with the same inputs whose outputs are called ``d_<input>``.
+
+    Raises:
+        TraceError: the output is not one scalar, or `wrt` names what is no floating-point input.
+    """
+    if len(graph.outputs) != 1:
+        raise TraceError(f"{graph.name} has {len(graph.outputs)} outputs; its gradient needs one, "
+                         "a floating-point scalar")
+    slots = _slots_of(graph, wrt)
+    linear = prepare(graph)
+    (output,) = linear.outputs
+    _check_scalar(output, graph.name)
+    inputs = [linear.inputs[slot] for slot in slots]
+    grads = [g.node for g in _gradients(output, inputs)]
+    wanted = [*(graph.output_names if value else ()), *(f"d_{x.name}" for x in inputs)]
+    outputs = (*((output,) if value else ()), *grads)
+    derived = Graph(f"{graph.name}_grad", linear.inputs, outputs, ("",) * len(outputs), graph.doc)
+    return called(derived, wanted)
+
+
+def _slots_of(graph: Graph, wrt: str | Sequence[str | Node] | None) -> list[int]:
+    """Positions of the inputs that `wrt` names."""
+    if wrt is None:
+        return [slot for slot, x in enumerate(graph.inputs) if x.dtype.kind == "f"]
+    slots = []
+    for key in [wrt] if isinstance(wrt, str) else wrt:
+        slot = next((i for i, x in enumerate(graph.inputs) if key is x or key == x.name), None)
+        if slot is None:
+            listed = ", ".join(f"{x.name}: {x.type}" for x in graph.inputs)
+            raise TraceError(f"{graph.name} has no input {key!r}; its inputs are {listed}")
+        if graph.inputs[slot].dtype.kind != "f":
+            raise TraceError(f"the input {graph.inputs[slot].name}: {graph.inputs[slot].type} is "
+                             "not floating point, so there is no gradient with respect to it")
+        slots.append(slot)
+    return slots
+
+
+def _check_scalar(value: Any, name: str) -> None:
     if not hasattr(value, "type"):
         raise TraceError(f"{name} returns several values; its gradient needs one scalar "
                          "(has_aux=True for a scalar and anything else)")
@@ -197,4 +245,4 @@ def vjp(fn: Function, *primals: Any, has_aux: bool = False) -> Any:
     return (value[0], pullback, value[1]) if has_aux else (value, pullback)
 
 
-__all__ = ["apply_function", "grad", "jvp", "value_and_grad", "vjp"]
+__all__ = ["apply_function", "grad", "grad_graph", "jvp", "value_and_grad", "vjp"]

@@ -178,6 +178,18 @@ def named(graph: Graph, found: Mapping[Node, str], paths: Sequence[str]) -> Grap
     return replace(graph, outputs=outputs, output_names=tuple(names))
 
 
+def called(graph: Graph, output_names: Sequence[str]) -> Graph:
+    """The graph with these output names and unique node names; names that are taken get a number.
+    """
+    graph = named(graph, {}, [""] * len(graph.outputs))
+    inside = {node.name: node for node in graph.nodes if node.name}
+    names: list[str] = []
+    for node, wanted in zip(graph.outputs, output_names, strict=True):
+        others = {name for name, owner in inside.items() if owner is not node}
+        names.append(_free(wanted, {*others, *names}))
+    return replace(graph, output_names=tuple(names))
+
+
 def _free(wanted: str, taken: set[str]) -> str:
     """The name, or the name with the first free number."""
     if wanted not in taken:
