@@ -145,21 +145,19 @@ def _asked(unit: Unit, binding: Binding) -> str:
 
 
 def _compile(unit: Unit, binding: Binding, compiler: Compiler, work: Path, folder: Path) -> Path:
-    """Three objects, compiled side by side, and the module they are linked to."""
+    """The kernel and its wrapper, compiled side by side, and linked to one module."""
     includes = include_flags(np.get_include())
     flags = (*_flags(compiler, work, folder), *user_flags())
     _write(work / f"{unit.name}.h", unit.header)
     _write(work / f"{unit.name}.c", unit.source)
-    glue = (*WRAPPER_FLAGS, "-fPIC", *includes, "-c")
-    with _Jobs(compiler, work) as jobs:  # the slowest to compile first, the slowest to write last
+    with _Jobs(compiler, work) as jobs:
         jobs.start(f"{unit.name}.c", (*flags, "-fPIC", "-c", f"{unit.name}.c", "-o", "kernel.o"))
-        _write(work / "_fast.c", binding.text())
-        jobs.start("the glue to Python", (*glue, "_fast.c", "-o", "fast.o"))
-        _write_cffi(unit, work / "_cffi.c")
-        jobs.start("cffi's wrapper", (*glue, "_cffi.c", "-o", "cffi.o"))
+        _write_wrapper(unit, binding, work / "wrapper.c")
+        glue = (*WRAPPER_FLAGS, "-fPIC", *includes, "-c", "wrapper.c", "-o", "wrapper.o")
+        jobs.start(f"the wrapper of {unit.name}", glue)
         jobs.finish()
         linked = work / f"module{SUFFIX}"
-        objects = ("kernel.o", "fast.o", "cffi.o", "-o", linked.name)
+        objects = ("kernel.o", "wrapper.o", "-o", linked.name)
         jobs.start(f"to link {unit.name}", (*LINK_FLAGS, *user_flags(), *objects, "-lm"))
         jobs.finish()
     return linked
@@ -208,15 +206,14 @@ def _cffi_name(name: str) -> str:
     return f"_cffi_{name}"
 
 
-def _write_cffi(unit: Unit, path: Path) -> None:
-    """The wrapper of cffi's API mode, as ffi.emit_c_code writes it, which prints what it does."""
+def _write_wrapper(unit: Unit, binding: Binding, path: Path) -> None:
+    """What ffi.emit_c_code writes (but that prints), with the fast road as its preamble."""
     import cffi  # its parser takes 30 ms to load, and a cache hit needs none
     from cffi.recompiler import make_c_source
 
     ffi = cffi.FFI()
     ffi.cdef(unit.declarations)
-    include = f'#include <stdbool.h>\n#include <stdint.h>\n#include "{unit.name}.h"\n'
-    make_c_source(ffi, _cffi_name(unit.name), include, str(path))
+    make_c_source(ffi, _cffi_name(unit.name), binding.text(), str(path))
 
 
 def _module(name: str, path: Path) -> ModuleType:

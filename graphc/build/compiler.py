@@ -29,7 +29,11 @@ FLAGS = (
 )
 """For kernels. Never -ffast-math: NaN, infinity and the order of rounding keep their meaning."""
 
-WRAPPER_FLAGS = ("-O2", "-w")  # glue written by cffi and templates/fastcall.c
+WRAPPER_FLAGS = (
+    "-O1",  # most of its time is spent reading headers; -O2 adds a third and gains nothing
+    "-w",  # neither cffi's code nor NumPy's headers are ours to mend
+    "-D_CFFI_NO_LIMITED_API",  # templates/fastcall.c needs all of Python's API
+)
 LINK_FLAGS = (
     ("-bundle", "-undefined", "dynamic_lookup")
     if sys.platform == "darwin"

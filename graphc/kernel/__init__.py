@@ -34,8 +34,8 @@ class Kernel:
     overlap neither the arguments nor each other.
 
     Raises when called:
-        ArgumentError, DTypeError, ShapeError: an argument does not fit; `kernel.arguments` says
-            what is converted and what is refused.
+        ArgumentError: an argument does not fit; `kernel.arguments` says what is converted and
+            what is refused.
     """
 
     __slots__ = (
@@ -149,7 +149,7 @@ class Kernel:
         An argument that had to be converted is a copy: `bound.inputs` has the arrays that count.
 
         Raises:
-            ArgumentError, DTypeError, ShapeError: as a call.
+            ArgumentError: as a call.
         """
         program = self.program
         inputs = convert(program, self._leaves(args, kwargs))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from graphc.build import solve
-from graphc.errors import ArgumentError, DTypeError, ShapeError
+from graphc.errors import ArgumentError
 from graphc.loops import Argument, Program
 from graphc.types import TensorType, evaluate
 
@@ -25,9 +25,8 @@ def convert(program: Program, leaves: Sequence[object]) -> list[Array]:
     """The arrays (rank 0 for scalars) that the C function takes, in its order.
 
     Raises:
-        ArgumentError: a wrong number of arguments, or a value that does not fit.
-        DTypeError: a dtype that cannot become the one wanted without loss.
-        ShapeError: a wrong rank or dimension.
+        ArgumentError: a wrong number of arguments, or a dtype, rank, dimension or value that does
+            not fit.
     """
     if len(leaves) != len(program.inputs):
         shown = ", ".join(x.shown for x in program.inputs)
@@ -52,7 +51,7 @@ def dimensions(program: Program, arrays: Sequence[Array]) -> dict[str, int]:
         value, left = divmod(elements - found.offset, found.step)
         if left or value < 0:
             x = program.inputs[found.index]
-            raise ShapeError(
+            raise ArgumentError(
                 f"axis {found.axis} of argument {x.shown!r} of {program.name} has {elements} "
                 f"elements, but its type is {x.type} and no {found.name} makes "
                 f"{x.type.shape[found.axis]} equal {elements}; pass another shape"
@@ -68,38 +67,38 @@ def output_shapes(program: Program, values: Mapping[str, int]) -> list[tuple[int
 def _convert(kernel: str, x: Argument, value: object) -> Array:
     """An array of the right rank that casts to the right dtype without loss."""
     if isinstance(value, np.ma.MaskedArray):
-        raise DTypeError(
+        raise ArgumentError(
             f"argument {x.shown!r} of {kernel} is a masked array, whose mask {kernel} cannot see; "
             f"pass {x.shown}.filled(value)"
         )
     try:
-        array = np.asarray(_narrowed(value, x.type))
+        # NumPy holds an int of any size, but only up to 2**64 as a number.
+        array = np.asarray(
+            float(value) if type(value) is int and x.type.dtype.kind == "f" else value
+        )
+    except OverflowError:
+        raise _out_of_range(kernel, x, value) from None
     except (ValueError, TypeError) as error:
         raise ArgumentError(
             f"argument {x.shown!r} of {kernel} must be {x.type}, not this {_kind(value)}: {error}"
         ) from None
     if array.dtype.kind not in "biuf":
-        raise DTypeError(
-            f"argument {x.shown!r} of {kernel} must be {x.type}, not {_described(value, array)}; "
+        if type(value) is int:
+            raise _out_of_range(kernel, x, value)
+        raise ArgumentError(
+            f"argument {x.shown!r} of {kernel} must be {x.type}, not {_described(value)}; "
             "pass real numbers"
         )
     if array.ndim != x.type.rank:
-        raise ShapeError(
+        raise ArgumentError(
             f"argument {x.shown!r} of {kernel} must be {x.type} with "
-            f"{_count(x.type.rank, 'axis', 'axes')}, not {_described(value, array)} with "
+            f"{_count(x.type.rank, 'axis', 'axes')}, not {_described(value)} with "
             f"{_count(array.ndim, 'axis', 'axes')}; reshape it"
         )
     if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__"):
         _check_dtype(kernel, x, value, array)
         return array
     return _from_python(kernel, x, value, array)
-
-
-def _narrowed(value: object, wanted: TensorType) -> object:
-    """A Python int for a floating-point scalar as a float, which NumPy refuses to an int64's."""
-    if wanted.dtype.kind == "f" and isinstance(value, int) and not isinstance(value, bool):
-        return float(value) if abs(value) < 2**1023 else np.copysign(np.inf, value)
-    return value
 
 
 def _check_dtype(kernel: str, x: Argument, value: object, array: Array) -> None:
@@ -109,8 +108,8 @@ def _check_dtype(kernel: str, x: Argument, value: object, array: Array) -> None:
     remedy = f"{x.shown}.astype(np.{target})" if x.type.rank else f"np.{target}({x.shown})"
     if x.type.dtype.kind == "b":
         remedy = f"{x.shown} != 0"
-    raise DTypeError(
-        f"argument {x.shown!r} of {kernel} must be {x.type}, not {_described(value, array)}, which "
+    raise ArgumentError(
+        f"argument {x.shown!r} of {kernel} must be {x.type}, not {_described(value)}, which "
         f"does not convert without loss; pass {remedy} if that is what you mean"
     )
 
@@ -121,8 +120,8 @@ def _from_python(kernel: str, x: Argument, value: object, array: Array) -> Array
     ranks = {"b": 0, "i": 1, "u": 1, "f": 2}
     if ranks[array.dtype.kind] > ranks[target.kind] and array.size:
         remedy = {"b": "bool", "i": "int"}[target.kind]
-        raise DTypeError(
-            f"argument {x.shown!r} of {kernel} must be {x.type}, not {_described(value, array)}, "
+        raise ArgumentError(
+            f"argument {x.shown!r} of {kernel} must be {x.type}, not {_described(value)}, "
             f"which does not convert without loss; convert with {remedy}() if that is what you mean"
         )
     with np.errstate(over="ignore"):
@@ -132,11 +131,15 @@ def _from_python(kernel: str, x: Argument, value: object, array: Array) -> Array
     else:
         fits = bool(np.all(narrow == array))
     if not fits:
-        raise ArgumentError(
-            f"argument {x.shown!r} of {kernel} must be {x.type}, and {_described(value, array)} "
-            f"is out of the range of {target}; scale it, or compile {kernel} for a wider dtype"
-        )
+        raise _out_of_range(kernel, x, value)
     return narrow
+
+
+def _out_of_range(kernel: str, x: Argument, value: object) -> ArgumentError:
+    return ArgumentError(
+        f"argument {x.shown!r} of {kernel} must be {x.type}, and {_described(value)} is out of "
+        f"the range of {x.type.dtype}; scale it, or compile {kernel} for a wider dtype"
+    )
 
 
 def _check_shape(
@@ -148,7 +151,7 @@ def _check_shape(
             continue
         place = f"axis {axis} of argument {x.shown!r} of {program.name}"
         if isinstance(size, int):
-            raise ShapeError(
+            raise ArgumentError(
                 f"{place} has {_count(shape[axis], 'element')}, not the {wanted} of its type "
                 f"{x.type}; pass that shape, or compile {program.name} for this one"
             )
@@ -158,7 +161,7 @@ def _check_shape(
             for found in solve(program)
             if found.name in x.type.dims
         )
-        raise ShapeError(
+        raise ArgumentError(
             f"{place} has {_count(shape[axis], 'element')}, and its type {x.type} asks for "
             f"{size} = {wanted}, with {told}; the dimensions must agree"
         )
@@ -177,8 +180,8 @@ def check_outputs(program: Program, inputs: Sequence[Array], out: Sequence[objec
     """The arrays that the caller gives for the results.
 
     Raises:
-        ArgumentError: a wrong number, not an array, read-only, not contiguous or overlapping.
-        DTypeError, ShapeError: not of the output's type.
+        ArgumentError: a wrong number, not an array of the output's type, read-only, not
+            contiguous, or overlapping.
     """
     if len(out) != len(program.outputs):
         raise ArgumentError(
@@ -213,12 +216,12 @@ def _check_output(kernel: str, y: Argument, shape: tuple[int, ...], array: objec
             f"np.empty({shape}, np.{y.type.dtype})"
         )
     if array.dtype != y.type.dtype.numpy:
-        raise DTypeError(
+        raise ArgumentError(
             f"{place} must be {wanted}, not {array.dtype}{list(array.shape)}; pass "
             f"np.empty({shape}, np.{y.type.dtype})"
         )
     if array.shape != shape:
-        raise ShapeError(
+        raise ArgumentError(
             f"{place} must be {wanted}, not {array.dtype}{list(array.shape)}; "
             f"pass np.empty({shape}, np.{y.type.dtype})"
         )
@@ -232,16 +235,15 @@ def _check_output(kernel: str, y: Argument, shape: tuple[int, ...], array: objec
     return array if array.dtype.num == y.type.dtype.numpy.num else array.view(y.type.dtype.numpy)
 
 
-def _described(value: object, array: Array) -> str:
+def _described(value: object) -> str:
     """``float64[32, 784]`` for an array, ``the float 0.5`` for a number."""
     if isinstance(value, bool | int | float | str) and not isinstance(value, np.generic):
         text = repr(value)
         return f"the {_kind(value)} {text if len(text) <= 40 else text[:37] + '...'}"
     if value is None:
         return "None"
-    typed = f"{array.dtype}{list(array.shape)}"
-    if array.dtype.byteorder not in "=|" and not array.dtype.isnative:
-        typed = f"{array.dtype.newbyteorder('=')}{list(array.shape)}"
+    array = np.asarray(value)
+    typed = f"{array.dtype.newbyteorder('=')}{list(array.shape)}"
     return typed if isinstance(value, np.ndarray | np.generic) else f"a {_kind(value)} ({typed})"
 
 
