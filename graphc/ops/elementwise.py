@@ -317,6 +317,12 @@ CAST = Op(
     _fn("cast"), ("astype",), domain=(ANY,),
 )
 
+STOP_GRADIENT = Op(
+    "stop_gradient", lambda types, params: types[0], lambda params, x: x,
+    Elementwise(lambda node, x: x), ZERO, Symbol("stop", r"\operatorname{stop}"),
+)
+"""The identity, constant to every derivative; no domain, for there it is no function to sample."""
+
 
 def _next_polygamma(t: Value, y: Value, a: Value) -> Value:
     return t * call(POLYGAMMA, a, order=_order(y.node) + 1)
@@ -340,7 +346,7 @@ POLYGAMMA = Op(
 
 ELEMENTWISE = (
     *ARITHMETIC, *ROUNDING, *EXPONENTIAL, *TRIGONOMETRIC, *PREDICATES, *BITS, WHERE, CAST,
-    POLYGAMMA,
+    STOP_GRADIENT, POLYGAMMA,
 )
 SIGMOID = next(row for row in EXPONENTIAL if row.name == "sigmoid")
 SOFTPLUS = next(row for row in EXPONENTIAL if row.name == "softplus")
