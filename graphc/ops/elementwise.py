@@ -318,10 +318,15 @@ CAST = Op(
 )
 
 STOP_GRADIENT = Op(
-    "stop_gradient", lambda types, params: types[0], lambda params, x: x,
-    Elementwise(lambda node, x: x), ZERO, Symbol("stop", r"\operatorname{stop}"),
+    "stop_gradient",
+    lambda types, params: types[0],
+    lambda params, x: x,
+    Elementwise(lambda node, x: x),
+    ZERO,
+    Symbol("stop", r"\operatorname{stop}"),
+    domain=(ANY,),
 )
-"""The identity, constant to every derivative; no domain, for there it is no function to sample."""
+"""The identity, constant to every derivative."""
 
 
 def _next_polygamma(t: Value, y: Value, a: Value) -> Value:
