@@ -56,7 +56,7 @@ def environment() -> jinja2.Environment:
     )
 
 
-def render(name: str, **values: object) -> str:
+def render(name: str, /, **values: object) -> str:
     """The text of template `name` filled with `values`.
 
     Raises jinja2.TemplateNotFound for an unknown name, jinja2.UndefinedError for a missing value.

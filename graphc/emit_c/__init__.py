@@ -1,0 +1,240 @@
+"""Program -> C text: one .c and one .h."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from graphc.emit_c.expression import Printer, literal
+from graphc.emit_c.functions import C_TYPES
+from graphc.loops import (
+    Apply,
+    Argument,
+    Assign,
+    Comment,
+    Declare,
+    Expr,
+    Let,
+    Local,
+    Loop,
+    Program,
+    Read,
+    Stmt,
+    Store,
+    Table,
+)
+from graphc.resources import render
+from graphc.types import dtype_of
+
+COLUMNS = 100
+NOTE_COLUMN = 44
+HELPER_ORDER = (
+    "maximum", "minimum", "sign", "absolute", "add", "subtract", "multiply", "negative",
+    "left_shift", "right_shift", "floor_divide", "remainder", "fmod", "power", "to_i32", "to_i64",
+    "sigmoid", "softplus", "logaddexp", "polygamma",
+)
+
+__all__ = ["CUnit", "emit"]
+
+
+@dataclass(frozen=True, slots=True)
+class CUnit:
+    """The C of one program."""
+
+    name: str
+    declarations: str
+    """The prototypes: what the header wraps and cffi reads."""
+    source: str
+    header: str
+
+
+def emit(program: Program) -> CUnit:
+    """The C of a program: byte for byte the same in every process."""
+    pointers = frozenset(a.name for a in program.outputs if not a.type.shape)
+    printer = Printer(pointers)
+    writer = _Writer(printer)
+    writer.buffers(program)
+    writer.body(program.body, 1)
+    declared = _prototype(program, "")
+    symbolic = not isinstance(program.workspace, int)
+    sizes = ", ".join(f"int64_t {name}" for name in program.dims)
+    declarations = declared + ";\n"
+    if symbolic:
+        declarations += f"int64_t {program.name}_workspace_bytes({sizes});\n"
+    unused = [name for name in (*(a.name for a in program.inputs), *program.dims)
+              if name not in printer.used]
+    bytes_text, _ = printer.size(program.workspace)
+    values = {
+        "name": program.name,
+        "guard": f"{program.name.upper()}_H",
+        "description": _description(program),
+        "declarations": declarations.rstrip("\n"),
+        "signature": _prototype(program, "restrict "),
+        "unused": unused,
+        "body": "\n".join(writer.lines),
+        "tables": [_table(table) for table in program.tables],
+        "helpers": _helpers(printer.helpers),
+        "dims": program.dims,
+        "sizes": sizes,
+        "symbolic": symbolic,
+        "workspace": bytes_text,
+        "has_workspace": program.workspace != 0,
+        "has_bool": "bool" in declared,
+    }
+    return CUnit(program.name, declarations, render("unit.c", **values),
+                 render("unit.h", **values))
+
+
+def _helpers(used: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The helper functions to define, with those they call themselves, callees first."""
+    wanted = set(used)
+    for helper, suffix in used:
+        if helper == "power" and suffix[0] == "i":
+            wanted.add(("multiply", suffix))
+        if helper == "logaddexp":
+            wanted.add(("softplus", suffix))
+        if helper == "polygamma":
+            wanted.add(("polygamma", "f64"))
+    unknown = {helper for helper, _ in wanted} - set(HELPER_ORDER)
+    if unknown:
+        raise KeyError(f"templates/helpers.c has no {', '.join(sorted(unknown))}")
+    return sorted(wanted, key=lambda pair: (HELPER_ORDER.index(pair[0]), pair[1] != "f64", pair[1]))
+
+
+def _parameters(program: Program, restrict: str) -> list[str]:
+    result = []
+    for a in program.inputs:
+        kind = C_TYPES[str(a.type.dtype)]
+        result.append(f"const {kind} *{restrict}{a.name}" if a.type.shape else f"{kind} {a.name}")
+    result += [f"int64_t {name}" for name in program.dims]
+    result += [f"{C_TYPES[str(a.type.dtype)]} *{restrict}{a.name}" for a in program.outputs]
+    if program.workspace != 0:
+        result.append(f"void *{restrict}workspace")
+    return result
+
+
+def _prototype(program: Program, restrict: str) -> str:
+    """void name(...), its parameters wrapped under the first."""
+    start = f"void {program.name}("
+    lines, line = [], start
+    for i, parameter in enumerate(_parameters(program, restrict) or ["void"]):
+        piece = parameter if i == 0 else f", {parameter}"
+        if len(line + piece) > COLUMNS - 2 and line.strip() != start.strip():
+            lines.append(line + ",")
+            line = " " * len(start) + parameter
+        else:
+            line += piece
+    return "\n".join([*lines, line + ")"])
+
+
+def _description(program: Program) -> list[str]:
+    """The comment above the prototype: the user's words, then what each parameter is."""
+    lines = [_plain(line) for line in program.doc.splitlines()] or [program.name]
+    arguments: list[tuple[str, list[Argument]]] = [
+        ("in", list(program.inputs)), ("out", list(program.outputs))]
+    width = max((len(a.name) for _, group in arguments for a in group), default=0)
+    lines.append("")
+    for direction, group in arguments:
+        lines += [f"{direction:3s} {a.name:{width}s}  {a.type}"
+                  + (f"  {_plain(a.shown)}" if a.shown != a.name else "") for a in group]
+    return lines
+
+
+def _plain(text: str) -> str:
+    """Text that is safe inside a comment."""
+    return re.sub(r"[^\x20-\x7e]", "?", text.replace("*/", "* /").replace("/*", "/ *")).replace(
+        "\\", "/").replace("??", "? ?").rstrip()
+
+
+def _table(table: Table) -> str:
+    dtype = dtype_of(table.values.dtype)
+    values = [literal(v.item(), dtype) for v in np.ravel(table.values)]
+    start = f"static const {C_TYPES[str(dtype)]} {table.name}[{len(values)}] = {{"
+    body = textwrap.fill(", ".join(values), COLUMNS, initial_indent="    ",
+                         subsequent_indent="    ", break_long_words=False)
+    return f"{start}\n{body}\n}};"
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Statements as lines."""
+
+    printer: Printer
+    lines: list[str] = field(default_factory=list)
+
+    def buffers(self, program: Program) -> None:
+        """Where in the workspace each array lies."""
+        for buffer in program.buffers:
+            kind = C_TYPES[str(buffer.dtype)]
+            offset = self.printer.size(buffer.offset)[0]
+            place = "workspace" if buffer.offset == 0 else f"((char *)workspace + {offset})"
+            if buffer.offset != 0:
+                place = f"(void *){place}"
+            shape = ", ".join(map(str, buffer.shape))
+            self.put(f"{kind} *const {buffer.name} = {place};", 1, f"[{shape}]")
+        if program.buffers:
+            self.lines.append("")
+
+    def body(self, body: tuple[Stmt, ...], depth: int) -> None:
+        for i, stmt in enumerate(body):
+            if isinstance(stmt, Comment) and depth == 1:
+                first = not self.lines or self.lines[-1] == ""
+                if not first and not (i and isinstance(body[i - 1], Comment)):
+                    self.lines.append("")
+            self.statement(stmt, depth)
+
+    def statement(self, stmt: Stmt, depth: int) -> None:
+        p = self.printer
+        match stmt:
+            case Let(name, value, note):
+                kind = C_TYPES[str(value.dtype)]
+                self.put(f"const {kind} {name} = {p.text(value)};", depth, note)
+            case Declare(name, value):
+                self.put(f"{C_TYPES[str(value.dtype)]} {name} = {p.text(value)};", depth)
+            case Assign(name, value, note):
+                self.put(self.update(name, value, Local(name, value.dtype)), depth, note)
+            case Store(buffer, index, value, note):
+                place = p.element(buffer, index)
+                self.put(self.update(place, value, Read(buffer, index, value.dtype)), depth, note)
+            case Comment(text):
+                self.put(f"/* {_plain(text)} */", depth)
+            case Loop():
+                self.loop(stmt, depth)
+
+    def update(self, place: str, value: Expr, itself: Expr) -> str:
+        """place = value, as place += term where it is one."""
+        if isinstance(value, Apply) and value.args[:1] == (itself,) and value.dtype.kind == "f":
+            sign = {"add": "+", "subtract": "-", "multiply": "*"}.get(value.function)
+            if sign:
+                return f"{place} {sign}= {self.printer.text(value.args[1])};"
+        return f"{place} = {self.printer.text(value)};"
+
+    def loop(self, loop: Loop, depth: int) -> None:
+        p = self.printer
+        head = f"for (int64_t {loop.var} = 0; {loop.var} < {p.size(loop.extent)[0]}; ++{loop.var})"
+        p.extents[loop.var] = loop.extent
+        start = len(self.lines)
+        self.put(head, depth)
+        self.body(loop.body, depth + 1)
+        del p.extents[loop.var]
+        if len(self.lines) > start + 2 or isinstance(loop.body[0], Loop):
+            self.lines[start] += " {"
+            self.lines.append("    " * depth + "}")
+
+    def put(self, text: str, depth: int, note: str = "") -> None:
+        """One statement, wrapped at the margin, its note beside it or, if too long, above it."""
+        indent = "    " * depth
+        if note:
+            beside = f"{(indent + text):{NOTE_COLUMN}s} /* {_plain(note)} */"
+            if len(beside) <= COLUMNS:
+                self.lines.append(beside)
+                return
+            self.lines.append(f"{indent}/* {_plain(note)} */")
+        self.lines += textwrap.wrap(text, COLUMNS, initial_indent=indent,
+                                    subsequent_indent=indent + "    ", break_long_words=False,
+                                    break_on_hyphens=False) or [""]
+
+

@@ -1,0 +1,204 @@
+"""Scalar expressions and sizes as C text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from graphc.emit_c.functions import (
+    AND,
+    C_TYPES,
+    EQUALITY,
+    OR,
+    PRIMARY,
+    RELATION,
+    SHIFT,
+    SUFFIX,
+    SUM,
+    TERM,
+    TERNARY,
+    UNARY,
+    Call,
+    Infix,
+    spelling,
+)
+from graphc.errors import VerifyError
+from graphc.loops import Apply, Expr, Literal, Local, Position, Read
+from graphc.lower.index import Extents, smallest
+from graphc.types import Atom, DType, Size, at_most
+
+Text = tuple[str, int]
+"""C text and the precedence of its outermost operator."""
+
+
+@dataclass(slots=True)
+class Printer:
+    """Writes expressions; remembers which names and helper functions they use."""
+
+    pointers: frozenset[str]
+    """Outputs of rank 0: read and written as ``*name``."""
+    helpers: set[tuple[str, str]] = field(default_factory=set)
+    """(helper, dtype suffix) pairs to define."""
+    used: set[str] = field(default_factory=set)
+    extents: dict[str, Size] = field(default_factory=dict)
+    """Of the loops around what is being written."""
+
+    def text(self, expr: Expr) -> str:
+        return self.write(expr)[0]
+
+    def write(self, expr: Expr) -> Text:
+        match expr:
+            case Literal(value, dtype):
+                text = literal(value, dtype)
+                return text, UNARY if text.startswith("-") else PRIMARY
+            case Local(name):
+                self.used.add(name)
+                return name, PRIMARY
+            case Read(buffer, index):
+                return self.element(buffer, index), PRIMARY
+            case Position(size):
+                return self.size(size)
+            case Apply():
+                return self.apply(expr)
+
+    def element(self, buffer: str, index: Size) -> str:
+        """buffer[index], or *buffer for a scalar output."""
+        self.used.add(buffer)
+        return f"*{buffer}" if buffer in self.pointers else f"{buffer}[{self.size(index)[0]}]"
+
+    def apply(self, expr: Apply) -> Text:
+        args = expr.args
+        match expr.function:
+            case "select":
+                test, then, other = (self.write(x) for x in args)
+                return (f"{_at(test, OR)} ? {_at(then, OR)} : {_at(other, TERNARY)}", TERNARY)
+            case "cast":
+                return self.cast(args[0], expr.dtype)
+            case "negative" if expr.dtype.kind == "f":
+                inner = _at(self.write(args[0]), UNARY)
+                return (f"-({inner})" if inner.startswith("-") else f"-{inner}"), UNARY
+            case "logical_not":
+                return f"!{_at(self.write(args[0]), UNARY)}", UNARY
+            case "invert":
+                return f"~{_at(self.write(args[0]), UNARY)}", UNARY
+        form = spelling(expr.function, args[-1].dtype)
+        if isinstance(form, Infix):
+            return self.infix(form, *(self.write(x) for x in args))
+        if isinstance(form, Call):
+            if form.helper:
+                self.helpers.add((form.helper, SUFFIX[str(args[-1].dtype)]))
+            called = f"{form.name}({', '.join(self.text(x) for x in args)})"
+            if expr.dtype.kind == "b" and args[0].dtype.kind == "f":
+                return f"{called} != 0", EQUALITY
+            return called, PRIMARY
+        raise VerifyError(f"C has no spelling for {expr.function} of {args[-1].dtype}")
+
+    def infix(self, form: Infix, left: Text, right: Text) -> Text:
+        """Left operands of equal precedence need no parentheses, right ones do; compilers want
+        them around `&&` inside `||`, comparisons inside comparisons, and bit operations."""
+        clear = form.precedence in (OR, EQUALITY, RELATION, SHIFT)
+        lowest = form.precedence + (1 if clear else 0)
+        if form.precedence == OR:
+            lowest = AND + 1 if left[1] == AND else OR
+        a = _at(left, lowest)
+        b = _at(right, AND + 1 if form.precedence == OR else form.precedence + 1)
+        return f"{a} {form.sign} {b}", form.precedence
+
+    def cast(self, value: Expr, dtype: DType) -> Text:
+        """A conversion as NumPy does it: to bool by comparison, from floats to integers without
+        undefined behaviour."""
+        inner = self.write(value)
+        source = value.dtype
+        if dtype == source:
+            return inner
+        if dtype.kind == "b":
+            zero = literal(0.0 if source.kind == "f" else 0, source)
+            return f"{_at(inner, RELATION)} != {zero}", EQUALITY
+        if dtype.kind == "i" and source.kind == "f":
+            suffix = SUFFIX[str(dtype)]
+            self.helpers.add((f"to_{suffix}", SUFFIX[str(source)]))
+            return f"to_{suffix}_{SUFFIX[str(source)]}({inner[0]})", PRIMARY
+        return f"({C_TYPES[str(dtype)]}){_at(inner, UNARY)}", UNARY
+
+    # --- sizes ---------------------------------------------------------------------------------
+
+    def size(self, size: Size) -> Text:
+        """An index expression, the slowest variable first: ``i * 784 + k``."""
+        if isinstance(size, int):
+            return str(size), PRIMARY if size >= 0 else UNARY
+        terms = sorted(size.terms, key=lambda term: _speed(term[0], term[1]))
+        if terms[0][1] < 0:  # a leading minus reads worse than a leading sum
+            terms.sort(key=lambda term: term[1] < 0)
+        text, precedence = "", PRIMARY
+        for monomial, coefficient in terms:
+            term, level = self.term(monomial, abs(coefficient))
+            if text:
+                text += f" {'-' if coefficient < 0 else '+'} {_at((term, level), TERM)}"
+                precedence = SUM
+            else:
+                text = f"-{_at((term, level), UNARY)}" if coefficient < 0 else term
+                precedence = UNARY if coefficient < 0 else level
+        return text, precedence
+
+    def term(self, monomial: tuple[Atom, ...], coefficient: int) -> Text:
+        factors = [self.atom(atom) for atom in sorted(monomial, key=_atom_speed)]
+        if coefficient != 1 or not factors:
+            factors.append((str(coefficient), PRIMARY))
+        if len(factors) == 1:
+            return factors[0]
+        return " * ".join(_at(f, TERM if i == 0 else UNARY) for i, f in enumerate(factors)), TERM
+
+    def atom(self, atom: Atom) -> Text:
+        if isinstance(atom, str):
+            self.used.add(atom)
+            return atom, PRIMARY
+        a, b = self.size(atom.a), self.size(atom.b)
+        if atom.kind in ("min", "max"):
+            self.helpers.add((f"{atom.kind}imum", "i64"))
+            return f"{atom.kind}imum_i64({a[0]}, {b[0]})", PRIMARY
+        low = smallest(atom.a, self.extents)
+        if low is not None and at_most(0, low):  # C divides towards zero
+            sign = "/" if atom.kind == "floordiv" else "%"
+            return f"{_at(a, TERM)} {sign} {_at(b, UNARY)}", TERM
+        name = "floor_divide" if atom.kind == "floordiv" else "remainder"
+        self.helpers.add((name, "i64"))
+        return f"{name}_i64({a[0]}, {b[0]})", PRIMARY
+
+
+def _at(text: Text, lowest: int) -> str:
+    """The text, in parentheses if its outermost operator binds less than `lowest`."""
+    return text[0] if text[1] >= lowest else f"({text[0]})"
+
+
+def _speed(monomial: tuple[Atom, ...], coefficient: int) -> tuple[bool, int, str]:
+    """Long products and big steps belong to slow loops; constants come last."""
+    return not monomial, -len(monomial), f"{10**12 - abs(coefficient):012d}{monomial}"
+
+
+def _atom_speed(atom: Atom) -> tuple[bool, str]:
+    """Loop variables (one letter, i to u) before named sizes."""
+    return not (isinstance(atom, str) and len(atom) == 1 and atom in "ijklmpqrsu"), str(atom)
+
+
+def literal(value: bool | int | float, dtype: DType) -> str:
+    """A constant that reads back exactly."""
+    if dtype.kind == "b":
+        return "true" if value else "false"
+    if dtype.kind == "i":
+        low = -(2**31) if str(dtype) == "int32" else -(2**63)
+        if value == low:
+            return f"INT{8 * dtype.bytes}_MIN"
+        return str(int(value)) if abs(value) < 2**31 else f"INT64_C({int(value)})"
+    single = str(dtype) == "float32"
+    if math.isnan(value):
+        return "NAN" if single else "(double)NAN"
+    if math.isinf(value):
+        return ("-" if value < 0 else "") + ("HUGE_VALF" if single else "HUGE_VAL")
+    text = str(np.float32(value)) if single else repr(float(value))
+    if "e" not in text and "." not in text:
+        text += ".0"
+    return text + ("f" if single else "")
+
+

@@ -1,0 +1,285 @@
+"""The schedule as statements of the loop IR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from graphc import loops
+from graphc.graph import Contraction, Elementwise, Graph, Index, Node, Reduction
+from graphc.loops import (
+    Apply,
+    Assign,
+
+    Declare,
+    Expr,
+    Let,
+    Literal,
+    Local,
+    Loop,
+    Position,
+    Read,
+    Stmt,
+    Store,
+)
+from graphc.lower.domain import axis_name, operand_indices, resolve
+from graphc.lower.index import decide, replace, simplify
+from graphc.lower.naming import Names
+from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
+from graphc.lower.storage import Array, is_local
+from graphc.types import Dim, Size, strides
+
+LONGEST_INLINE = 6
+
+
+@dataclass(eq=False)
+class Writer:
+    """Turns a schedule into statements."""
+
+    graph: Graph
+    plan: Schedule
+    stored: Mapping[Node, Array]
+    leaves: Mapping[Node, Expr | str]
+    """Scalar inputs and constants as expressions; arrays as the name of their buffer."""
+    names: Names
+    outputs: frozenset[Node]
+    note: Callable[[Node], str]
+    locals: dict[Node, str] = field(default_factory=dict)
+    pending: dict[Node, Expr] = field(default_factory=dict)
+    """Values used once, kept back to be written where they are used."""
+    uses: dict[Node, list[Placed]] = field(default_factory=dict)
+    """For each node the places that read it as a local, once for each read."""
+
+    def __post_init__(self) -> None:
+        for node, reader in reversed(self.plan.placed.items()):
+            if not self.is_needed(node):
+                continue
+            for access in reader.domain.accesses:
+                spot = self.plan.placed.get(access.node)
+                if spot is not None and is_local(reader, access, spot):
+                    self.uses.setdefault(access.node, []).append(reader)
+
+    def is_needed(self, node: Node) -> bool:
+        """Whether the node has a statement: some are computed again wherever they are read."""
+        return node in self.stored or node in self.uses
+
+    # --- statements ----------------------------------------------------------------------------
+
+    def block(self, block: Block, extents: Mapping[str, Size]) -> tuple[Stmt, ...]:
+        body: list[Stmt] = []
+        for item in block.items:
+            body += self.step(item.node, extents) if isinstance(item, Step) else self.nest(
+                item, extents)
+        return tuple(body)
+
+    def nest(self, nest: Nest, extents: Mapping[str, Size]) -> list[Stmt]:
+        """A loop, between the start and the end of what it sums."""
+        summed = [node for node in _summed_by(self.plan, nest)]
+        body: list[Stmt] = []
+        for node in summed:
+            body += self.start(node, extents)
+        inner = self.block(nest.body, {**extents, nest.var: nest.extent})
+        body.append(Loop(nest.var, nest.extent, inner))
+        for node in summed:
+            body += self.finish(node)
+        return body
+
+    def start(self, node: Node, extents: Mapping[str, Size]) -> list[Stmt]:
+        """The accumulator of a sum at its identity: a local, or an array where axes stay open."""
+        spot = self.plan.placed[node]
+        zero = Literal(_identity(node), node.dtype)
+        if not _is_open(spot):
+            self.locals[node] = self.local_name(node)
+            return [Declare(self.locals[node], zero)]
+        array = self.stored[node]
+        known = set(spot.axes[: spot.ready])
+        index = self.position(node, array, {a: Dim.named(v) for a, v in spot.bound.items()})
+        stmt: Stmt = Store(array.name, simplify(index, self.extents_of(spot, extents)), zero)
+        for axis in reversed(array.axes):
+            if axis not in known and spot.domain.extents[axis] != 1:
+                stmt = Loop(spot.bound[axis], spot.domain.extents[axis], (stmt,))
+        return [stmt]
+
+    def finish(self, node: Node) -> list[Stmt]:
+        """A finished local sum goes to its array, if it has one."""
+        spot = self.plan.placed[node]
+        if _is_open(spot) or node not in self.stored:
+            return []
+        index = self.position(node, self.stored[node],
+                              {a: Dim.named(v) for a, v in spot.bound.items()})
+        return [Store(self.stored[node].name, index, Local(self.locals[node], node.dtype),
+                      self.note(node))]
+
+    def step(self, node: Node, extents: Mapping[str, Size]) -> list[Stmt]:
+        """One element of a node: a term of its sum, a local, a store, or nothing yet."""
+        if not self.is_needed(node):
+            return []
+        spot = self.plan.placed[node]
+        place = {axis_name(a): Dim.named(v) for a, v in spot.bound.items()}
+        value = self.element(node, spot, place, extents)
+        if spot.ready < len(spot.path):
+            return [self.accumulate(node, spot, value)]
+        used = self.uses.get(node, [])
+        array = self.stored.get(node)
+        if array is None and self.may_wait(node, spot, used, value):
+            self.pending[node] = value
+            return []
+        body: list[Stmt] = []
+        note = self.note(node)
+        if used:
+            self.locals[node] = self.local_name(node)
+            body.append(Let(self.locals[node], value, note))
+            value, note = Local(self.locals[node], node.dtype), ""
+        if array is not None:
+            index = self.position(node, array, {a: Dim.named(v) for a, v in spot.bound.items()})
+            body.append(Store(array.name, simplify(index, extents), value, note))
+        return body
+
+    def may_wait(self, node: Node, spot: Placed, used: list[Placed], value: Expr) -> bool:
+        """Whether a value is written where it is used: once, in the same loop, unnamed, short."""
+        if len(used) != 1 or node.name or used[0].path != spot.path:
+            return False
+        return sum(1 for _ in loops.parts(value)) <= 2 * LONGEST_INLINE
+
+    def accumulate(self, node: Node, spot: Placed, value: Expr) -> Stmt:
+        combine = _combine(node)
+        if not _is_open(spot):
+            total = Local(self.locals[node], node.dtype)
+            return Assign(total.name, loops.apply(combine, total, value), self.note(node))
+        array = self.stored[node]
+        extents = {n.var: n.extent for n in spot.path}
+        index = simplify(self.position(
+            node, array, {a: Dim.named(v) for a, v in spot.bound.items()}), extents)
+        sofar = Read(array.name, index, node.dtype)
+        return Store(array.name, index, loops.apply(combine, sofar, value), self.note(node))
+
+    # --- expressions ---------------------------------------------------------------------------
+
+    def element(
+        self, node: Node, reader: Placed, place: Mapping[str, Size], extents: Mapping[str, Size]
+    ) -> Expr:
+        """The node's value at one element of its domain (the term, for a sum), as read from
+        `reader`. `place` gives the node's axes in loop variables."""
+
+        def read(operand: Node, index: Index) -> Expr:
+            return resolve(operand, index, meet)
+
+        def meet(operand: Node, index: Index) -> Expr:
+            return self.value(operand, tuple(replace(i, place, extents) for i in index), extents,
+                              reader)
+
+        indices = operand_indices(node, self.plan.placed[node].domain.extents)
+        args = [self.placed(read(x, i), place, extents)
+                for x, i in zip(node.operands, indices, strict=True)]
+        match node.op.element:
+            case Elementwise(fn):
+                return fn(node, *args)
+            case Contraction():
+                product = args[0]
+                for arg in args[1:]:
+                    product = loops.apply("multiply", product, arg)
+                return product
+            case _:
+                return args[0]
+
+    def placed(self, expr: Expr, place: Mapping[str, Size], extents: Mapping[str, Size]) -> Expr:
+        """Index values and guards that views and pads left in the node's axes, in loop variables.
+
+        Guards that the loops' ranges decide are dropped.
+        """
+
+        def change(part: Expr) -> Expr | None:
+            match part:
+                case Position():
+                    return Position(replace(part.size, place, extents))
+                case Apply("select", (Apply(test, (Position(a), Position(b))), then, other)):
+                    held = decide(test, replace(a - b, place, extents), extents)
+                    chosen = then if held else other
+                    return None if held is None else self.placed(chosen, place, extents)
+            return None
+
+        return loops.replace_parts(expr, change)
+
+    def value(self, node: Node, index: Index, extents: Mapping[str, Size], reader: Placed) -> Expr:
+        """Element `index`, in loop variables, of a leaf or computed node."""
+        leaf = self.leaves.get(node)
+        if leaf is not None:
+            if not isinstance(leaf, str):
+                return leaf
+            flat = _flat(index, strides(node.shape))
+            return Read(leaf, simplify(flat, extents), node.dtype)
+        spot = self.plan.placed[node]
+        if self.here(spot, index, reader):
+            if node in self.pending:
+                return self.pending.pop(node)
+            if node in self.locals:
+                return Local(self.locals[node], node.dtype)
+        array = self.stored.get(node)
+        if array is not None:
+            at = {axis: index[d] for d, axis in enumerate(spot.domain.output)}
+            return Read(array.name, simplify(self.position(node, array, at), extents), node.dtype)
+        place = {axis_name(axis): index[d] for d, axis in enumerate(spot.domain.output)}
+        return self.element(node, reader, place, extents)  # light: computed again
+
+    def here(self, spot: Placed, index: Index, reader: Placed) -> bool:
+        """Whether the value of this very iteration is meant, and in scope."""
+        if _is_open(spot) or reader.path[: spot.ready] != spot.path[: spot.ready]:
+            return False
+        return all(
+            spot.domain.extents[axis] == 1 or index[d] == Dim.named(spot.bound[axis])
+            for d, axis in enumerate(spot.domain.output))
+
+    def position(self, node: Node, array: Array, at: Mapping[int, Size]) -> Size:
+        """The flat position in the node's array."""
+        return _flat(tuple(at.get(axis, 0) for axis in array.axes), strides(array.shape))
+
+    def extents_of(self, spot: Placed, extents: Mapping[str, Size]) -> dict[str, Size]:
+        return {**extents, **{n.var: n.extent for n in spot.path}}
+
+    def local_name(self, node: Node) -> str:
+        """The user's name; with the loop variables behind it where an array has the name."""
+        spot = self.plan.placed[node]
+        if not node.name:
+            return self.names.fresh()
+        if node in self.stored:
+            tail = "".join(nest.var for nest in spot.path[: spot.ready]) or (
+                "sum" if _is_sum(node) else "value")
+            return self.names.take(f"{self.stored[node].name}_{tail}")
+        return self.names.take(node.name)
+
+
+def _is_sum(node: Node) -> bool:
+    return isinstance(node.op.element, Reduction | Contraction)
+
+
+def _flat(index: Index, steps: tuple[Size, ...]) -> Size:
+    total: Size = 0
+    for i, step in zip(index, steps, strict=True):
+        total = total + i * step
+    return total
+
+
+def _is_open(spot: Placed) -> bool:
+    """Whether axes of the result lie inside a loop that sums: the accumulator is an array."""
+    return any(axis not in spot.axes[: spot.ready] for axis in spot.domain.output
+               if spot.domain.extents[axis] != 1)
+
+
+def _summed_by(plan: Schedule, nest: Nest) -> list[Node]:
+    """The nodes whose outermost summing loop this is."""
+    return [node for node, spot in plan.placed.items()
+            if spot.ready < len(spot.path) and spot.path[spot.ready] is nest]
+
+
+def _combine(node: Node) -> str:
+    element = node.op.element
+    return element.combine if isinstance(element, Reduction) else "add"
+
+
+def _identity(node: Node) -> float | int | bool:
+    element = node.op.element
+    if isinstance(element, Reduction):
+        return element.identity(node.dtype)
+    return 0.0 if node.dtype.kind == "f" else 0
+
+

@@ -1,0 +1,149 @@
+"""What a node computes, as loops over named axes: its domain, its reads, its accumulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from graphc.graph import Computed, Contraction, Elementwise, Index, Leaf, Node, Reduction, View
+from graphc.loops import Expr, Literal
+from graphc.ops.reduce import label_sizes, subscripts
+from graphc.ops.shape import axes, broadcast_index
+from graphc.types import Dim, Shape, Size, strides, substitute
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An operand's computed or stored node, and where the domain's element reads it."""
+
+    node: Node
+    index: Index
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Domain:
+    """The loops of one node. Axis k runs over the name ``@k``; axes of size 1 have no loop."""
+
+    node: Node
+    extents: tuple[Size, ...]
+    output: tuple[int, ...]
+    """The axis behind each dimension of the result."""
+    order: tuple[int, ...]
+    """Axes with a loop, outermost first, as a loop nest of its own would have them."""
+    accesses: tuple[Access, ...]
+
+    @property
+    def reduced(self) -> frozenset[int]:
+        return frozenset(range(len(self.extents))) - frozenset(self.output)
+
+
+def axis_name(axis: int) -> str:
+    return f"@{axis}"
+
+
+def index_of(extents: Shape, picked: tuple[int, ...]) -> Index:
+    """The index made of these axes; 0 along those of size 1."""
+    return tuple(0 if extents[a] == 1 else Dim.named(axis_name(a)) for a in picked)
+
+
+def is_computed(node: Node) -> bool:
+    """Whether the node has loops of its own (the others are read through)."""
+    return isinstance(node.op.element, Elementwise | Reduction | Contraction)
+
+
+def resolve(node: Node, index: Index, meet: Callable[[Node, Index], Expr]) -> Expr:
+    """The expression for element `index` of a node, read through views and guarded reads;
+    `meet` gives that of a leaf or computed node."""
+    element = node.op.element
+    if isinstance(element, View):
+        return resolve(node.operands[0], element.index(index, node), meet)
+    if isinstance(element, Computed):
+        return element.fn(index, lambda k, at: resolve(node.operands[k], at, meet), node)
+    return meet(node, index)
+
+
+def operand_indices(node: Node, extents: Shape) -> tuple[Index, ...]:
+    """Where each operand is read, in the axes of the node's domain."""
+    element = node.op.element
+    if isinstance(element, Reduction):
+        return (index_of(extents, tuple(range(len(extents)))),)
+    if isinstance(element, Contraction):
+        inputs, output = subscripts(node.params)
+        place = _label_axes(inputs, output)
+        return tuple(index_of(extents, tuple(place[label] for label in labels))
+                     for labels in inputs)
+    at = index_of(extents, tuple(range(len(extents))))
+    return tuple(broadcast_index(at, x.shape) for x in node.operands)
+
+
+def _label_axes(inputs: tuple[tuple[int, ...], ...], output: tuple[int, ...]) -> dict[int, int]:
+    """The axis of each label: the result's first, then the summed ones as they appear."""
+    appearing = dict.fromkeys((*output, *(label for labels in inputs for label in labels)))
+    return {label: axis for axis, label in enumerate(appearing)}
+
+
+def domain(node: Node) -> Domain:
+    """The domain of a computed node."""
+    element = node.op.element
+    if isinstance(element, Reduction):
+        extents = node.operands[0].shape
+        gone = axes(node.params)
+        output = tuple(a for a in range(len(extents)) if a not in gone)
+    elif isinstance(element, Contraction):
+        inputs, labels = subscripts(node.params)
+        sizes = label_sizes(tuple(x.shape for x in node.operands), inputs)
+        place = _label_axes(inputs, labels)
+        extents = tuple(sizes[label] for label in place)
+        output = tuple(place[label] for label in labels)
+    else:
+        extents, output = node.shape, tuple(range(node.type.rank))
+    accesses: list[Access] = []
+
+    def meet(operand: Node, index: Index) -> Expr:
+        accesses.append(Access(operand, index))
+        return Literal(0, operand.dtype)
+
+    for operand, index in zip(node.operands, operand_indices(node, extents), strict=True):
+        resolve(operand, index, meet)
+    looping = tuple(a for a in range(len(extents)) if extents[a] != 1)
+    order = _contraction_order(looping, output, accesses, node.shape) if isinstance(
+        element, Contraction) else looping
+    return Domain(node, extents, output, order, tuple(accesses))
+
+
+def _contraction_order(
+    looping: tuple[int, ...], output: tuple[int, ...], accesses: list[Access], shape: Shape
+) -> tuple[int, ...]:
+    """Result axes, summed axes, and innermost the axis along which most arrays run by unit stride.
+
+    Each array costs nothing along an axis it does not have, 1 at unit stride, 4 otherwise.
+    """
+    places = [(access.node.shape, access.index) for access in accesses]
+    places.append((shape, tuple(Dim.named(axis_name(a)) for a in output)))
+
+    def cost(axis: int) -> tuple[int, bool]:
+        total = 0
+        for sizes, index in places:
+            step = _stride(sizes, index, axis)
+            total += 0 if step == 0 else 1 if step in (1, -1) else 4
+        return total, axis not in output
+
+    if not looping:
+        return ()
+    inner = min(looping, key=lambda axis: (*cost(axis), -axis))
+    outer = [a for a in output if a in looping and a != inner]
+    summed = [a for a in looping if a not in output and a != inner]
+    return (*outer, *summed, inner)
+
+
+def _stride(shape: Shape, index: Index, axis: int) -> Size:
+    """How far the flat position moves when the axis moves by one."""
+    name = axis_name(axis)
+    flat: Size = 0
+    for i, step in zip(index, strides(shape), strict=True):
+        flat = flat + i * step
+    return substitute(flat, {name: 1}) - substitute(flat, {name: 0})
+
+
+def is_leaf(node: Node) -> bool:
+    return isinstance(node.op.element, Leaf)

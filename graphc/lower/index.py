@@ -1,0 +1,131 @@
+"""Index expressions, simplified by what is known of their loop variables: 0 <= i < extent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from graphc.types import (
+    FUNCTIONS,
+    Atom,
+    Dim,
+    Func,
+    Size,
+    at_most,
+    below,
+    map_atoms,
+    split,
+    substitute,
+)
+
+Extents = Mapping[str, Size]
+
+
+def largest(size: Size, extents: Extents) -> Size | None:
+    """An upper bound free of loop variables, None when a term is not understood."""
+    return _bound(size, extents, upper=True)
+
+
+def smallest(size: Size, extents: Extents) -> Size | None:
+    """A lower bound free of loop variables, None when a term is not understood."""
+    return _bound(size, extents, upper=False)
+
+
+def _bound(size: Size, extents: Extents, *, upper: bool) -> Size | None:
+    if isinstance(size, int):
+        return size
+    total: Size = 0
+    for monomial, coefficient in size.terms:
+        part: Size = coefficient
+        for atom in monomial:
+            value = _atom_bound(atom, extents, upper=upper == (coefficient > 0))
+            if value is None:
+                return None
+            part = part * value
+        total = total + part
+    return total
+
+
+def _atom_bound(atom: Atom, extents: Extents, *, upper: bool) -> Size | None:
+    if isinstance(atom, str):
+        if atom not in extents:
+            return Dim.named(atom)
+        return extents[atom] - 1 if upper else 0
+    if atom.kind == "mod":
+        return atom.b - 1 if upper else 0
+    if atom.kind == "floordiv":
+        inner = _bound(atom.a, extents, upper=upper)
+        return None if inner is None else FUNCTIONS["floordiv"](inner, atom.b)
+    a, b = _bound(atom.a, extents, upper=upper), _bound(atom.b, extents, upper=upper)
+    return None if a is None or b is None else FUNCTIONS[atom.kind](a, b)
+
+
+def simplify(size: Size, extents: Extents) -> Size:
+    """The same index with divisions and remainders resolved where the ranges decide them."""
+    if isinstance(size, int) or all(isinstance(a, str) for m, _ in size.terms for a in m):
+        return size
+
+    def resolve(atom: Atom) -> Size:
+        if isinstance(atom, str):
+            return Dim.named(atom)
+        a, b = simplify(atom.a, extents), simplify(atom.b, extents)
+        if atom.kind in ("floordiv", "mod"):
+            whole, rest = split(a, b)
+            fits = _within(rest, b, extents)
+            if atom.kind == "mod":
+                return rest if fits else FUNCTIONS["mod"](rest, b)
+            return whole if fits else whole + FUNCTIONS["floordiv"](rest, b)
+        low, high = (a, b) if atom.kind == "min" else (b, a)
+        if _ordered(low, high, extents):
+            return a
+        if _ordered(high, low, extents):
+            return b
+        return FUNCTIONS[atom.kind](a, b)
+
+    return _join(map_atoms(size, resolve), extents)
+
+
+def _within(rest: Size, b: Size, extents: Extents) -> bool:
+    high, low = largest(rest, extents), smallest(rest, extents)
+    return high is not None and low is not None and below(high, b) and at_most(0, low)
+
+
+def _ordered(a: Size, b: Size, extents: Extents) -> bool:
+    high = largest(a - b, extents)
+    return high is not None and at_most(high, 0)
+
+
+def _join(size: Size, extents: Extents) -> Size:
+    """(a // b) * b + a % b is a: what reading through a reshape leaves behind."""
+    if isinstance(size, int):
+        return size
+    terms = dict(size.terms)
+    for monomial, coefficient in size.terms:
+        for atom in monomial:
+            if not (isinstance(atom, Func) and atom.kind == "mod"):
+                continue
+            rest = tuple(x for x in monomial if x is not atom)
+            quotient: Size = Dim((((Func("floordiv", atom.a, atom.b),), 1),))
+            factor = Dim.of({rest: coefficient})
+            product = quotient * atom.b * factor
+            if isinstance(product, Dim) and all(terms.get(m) == c for m, c in product.terms):
+                joined = size - product - Dim.of({monomial: coefficient}) + atom.a * factor
+                return simplify(joined, extents)
+    return size
+
+
+def replace(size: Size, values: Mapping[str, Size], extents: Extents) -> Size:
+    """Substitute, then simplify."""
+    return simplify(substitute(size, values), extents)
+
+
+def decide(comparison: str, difference: Size, extents: Extents) -> bool | None:
+    """Whether ``difference`` is < 0 (less), >= 0 (greater_equal) or 0 (equal) in every iteration
+    (True), in none (False), or not known (None)."""
+    if comparison == "equal":
+        return difference == 0 if isinstance(difference, int) else None
+    high, low = largest(difference, extents), smallest(difference, extents)
+    if high is not None and at_most(high, -1):
+        return comparison == "less"
+    if low is not None and at_most(0, low):
+        return comparison == "greater_equal"
+    return None

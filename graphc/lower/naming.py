@@ -1,0 +1,75 @@
+"""C identifiers for what a program holds: the user's names where C allows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+KEYWORDS = frozenset("""
+auto break case char const continue default do double else enum extern float for goto if inline int
+long register restrict return short signed sizeof static struct switch typedef union unsigned void
+volatile while bool true false NULL and or not xor bitand bitor compl alignas alignof asm catch
+class constexpr decltype delete explicit export friend mutable namespace new noexcept nullptr
+operator private protected public template this throw try typename using virtual wchar_t typeof
+near far unix linux i386 errno stdin stdout stderr main
+""".split())
+
+LIBRARY = frozenset("""
+abs acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs
+fdim floor fma fmax fmin fmod frexp hypot ilogb ldexp lgamma llrint llround log log10 log1p log2
+logb lrint lround modf nan nearbyint nextafter nexttoward pow remainder remquo rint round scalbln
+scalbn signbit sin sinh sqrt tan tanh tgamma trunc j0 j1 jn y0 y1 yn gamma drem significand exp10
+pow10 sincos isnan isinf isfinite isnormal isless isgreater fpclassify finite scalb infinity
+INFINITY NAN HUGE_VAL M_PI M_E abort exit malloc calloc realloc free memcpy memset memmove memcmp
+index rindex bcmp bcopy bzero div ldiv rand srand time clock signal printf puts read write open
+close select accept bind connect listen send link pipe stat sync wait log1pf environ
+I complex imaginary int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t
+ptrdiff_t intptr_t uintptr_t workspace
+""".split())
+
+
+class Names:
+    """Hands out identifiers, each once."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self.taken = set(taken)
+
+    def take(self, wanted: str) -> str:
+        """The identifier itself, or with the first suffix that is free and not C's."""
+        name = wanted.strip("_") or "v"
+        if not name.isascii():
+            name = "".join(_spelled(c) for c in name)
+        if name[0].isdigit():
+            name = f"v{name}"
+        if is_reserved(name) or name in self.taken:
+            stem = name if not name[-1].isdigit() else f"{name}_"
+            count = 2
+            name = f"{name}_" if is_reserved(name) else f"{stem}{count}"
+            while name in self.taken or is_reserved(name):
+                count += 1
+                name = f"{stem}{count}"
+        self.taken.add(name)
+        return name
+
+    def fresh(self, stem: str = "v") -> str:
+        """v0, v1, ..."""
+        count = 0
+        while f"{stem}{count}" in self.taken:
+            count += 1
+        self.taken.add(f"{stem}{count}")
+        return f"{stem}{count}"
+
+
+def is_reserved(name: str) -> bool:
+    """Keywords of C and C++, names of the C library (with the f and l of its variants)."""
+    if name in KEYWORDS or name in LIBRARY or name.startswith(("__", "graphc_")):
+        return True
+    return name[-1] in "fl" and name[:-1] in LIBRARY
+
+
+def _spelled(c: str) -> str:
+    import unicodedata
+
+    if c.isascii():
+        return c
+    name = unicodedata.name(c, f"u{ord(c):x}").lower()
+    return name.rsplit(" ", 1)[-1].replace("-", "_")

@@ -1,0 +1,219 @@
+"""Which values need an array, how big it is, and where in the workspace it lies.
+
+A value that is read only inside the loops that make it is a local. Any other is stored, with the
+axes that are not bound by the loops it shares with all its readers. Values whose lives do not
+overlap share memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from graphc.graph import Elementwise, Graph, Node
+from graphc.lower.domain import Access, axis_name, is_computed
+from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
+from graphc.types import Dim, Shape, Size, floordiv, product
+
+ALIGNMENT = 64
+
+CHEAP = frozenset((
+    "add", "subtract", "multiply", "negative", "where", "cast", "equal", "not_equal", "less",
+    "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_not",
+    "absolute", "maximum", "minimum", "sign",
+))
+"""Ops that cost less to compute again than to store and load."""
+MOST_CHEAP_OPS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """Storage of one node: a C name, and the axes of its domain it has, in C order."""
+
+    name: str
+    axes: tuple[int, ...]
+    shape: Shape
+    depth: int
+    """How many loops of the node's path lie outside: it holds one iteration of those."""
+
+
+def shared(a: tuple[Nest, ...], b: tuple[Nest, ...]) -> int:
+    """The number of outer loops two places have in common."""
+    depth = 0
+    for x, y in zip(a, b, strict=False):
+        if x is not y:
+            break
+        depth += 1
+    return depth
+
+
+def is_local(reader: Placed, access: Access, spot: Placed) -> bool:
+    """Whether the value is a local of the reader: same iteration of every loop that makes it."""
+    ready = spot.ready
+    if any(axis not in spot.axes[:ready] for axis in spot.domain.output
+           if spot.domain.extents[axis] != 1):
+        return False
+    if reader.path[:ready] != spot.path[:ready]:
+        return False
+    own = {Dim.named(axis_name(axis)): var for axis, var in reader.bound.items()}
+    for dimension, axis in enumerate(spot.domain.output):
+        if spot.domain.extents[axis] == 1:
+            continue
+        index = access.index[dimension]
+        if not isinstance(index, Dim) or own.get(index) != spot.bound[axis]:
+            return False
+    return True
+
+
+def is_light(node: Node, plan: Schedule, counts: dict[Node, int]) -> bool:
+    """Whether a node is cheaper to compute again, from inputs and constants, than to store."""
+    if node in counts:
+        return counts[node] <= MOST_CHEAP_OPS
+    counts[node] = MOST_CHEAP_OPS + 1
+    if isinstance(node.op.element, Elementwise) and node.op.name in CHEAP and node.type.rank:
+        total = 1
+        for access in plan.placed[node].domain.accesses:
+            if is_computed(access.node):
+                if not is_light(access.node, plan, counts):
+                    return False
+                total += counts[access.node]
+        counts[node] = total
+    return counts[node] <= MOST_CHEAP_OPS
+
+
+def stored_readers(graph: Graph, plan: Schedule) -> dict[Node, list[Placed]]:
+    """For each node the places that read it through memory."""
+    counts: dict[Node, int] = {}
+    found: dict[Node, list[Placed]] = {}
+    for reader in plan.placed.values():
+        for access in reader.domain.accesses:
+            spot = plan.placed.get(access.node)
+            if spot is None or is_local(reader, access, spot):
+                continue
+            if not is_light(access.node, plan, counts):
+                found.setdefault(access.node, []).append(reader)
+    return found
+
+
+def arrays(
+    graph: Graph, plan: Schedule, outputs: Mapping[Node, str], names: Mapping[Node, str]
+) -> dict[Node, Array]:
+    """The storage of every node that needs one; an output is its own storage."""
+    readers = stored_readers(graph, plan)
+    result: dict[Node, Array] = {}
+    for node, spot in plan.placed.items():
+        open_axes = [a for a in spot.domain.output
+                     if spot.domain.extents[a] != 1 and a not in spot.axes[: spot.ready]]
+        if node in outputs:
+            result[node] = _array(outputs[node], spot, 0)
+        elif node in readers or open_axes:
+            depth = min([spot.ready, *(shared(spot.path[: spot.ready], r.path)
+                                       for r in readers.get(node, ()))])
+            local_readers = [r for r in plan.placed.values() if open_axes and any(
+                a.node is node for a in r.domain.accesses)]
+            depth = min([depth, *(shared(spot.path[: spot.ready], r.path)
+                                  for r in local_readers)])
+            result[node] = _array(names[node], spot, depth)
+    return result
+
+
+def _array(name: str, spot: Placed, depth: int) -> Array:
+    outside = spot.axes[:depth]
+    axes = tuple(a for a in spot.domain.output if a not in outside)
+    return Array(name, axes, tuple(spot.domain.extents[a] for a in axes), depth)
+
+
+# --- the workspace ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """The steps, in program order, from the first that may write to the last that may read."""
+
+    node: Node
+    first: int
+    last: int
+    size: Size
+
+
+def lives(graph: Graph, plan: Schedule, stored: Mapping[Node, Array], outputs: Iterable[Node]
+          ) -> list[Life]:
+    """The life of every workspace array."""
+    spans: dict[Nest | Node, tuple[int, int]] = {}
+    _number(plan.root, 0, spans)
+    readers: dict[Node, list[Placed]] = {}
+    for reader in plan.placed.values():
+        for access in reader.domain.accesses:
+            readers.setdefault(access.node, []).append(reader)
+    found = []
+    outside = set(outputs)
+    for node, array in stored.items():
+        if node in outside:
+            continue
+        spots = [plan.placed[node], *readers.get(node, ())]
+        within = [_child(spot, array.depth, spans) for spot in spots]
+        size = product(array.shape) * node.dtype.bytes
+        found.append(Life(node, min(a for a, _ in within), max(b for _, b in within), size))
+    return found
+
+
+def _child(spot: Placed, depth: int, spans: Mapping[Nest | Node, tuple[int, int]]
+           ) -> tuple[int, int]:
+    """The span of the item at this depth that holds the place."""
+    return spans[spot.path[depth]] if len(spot.path) > depth else spans[spot.domain.node]
+
+
+def _number(block: Block, count: int, spans: dict[Nest | Node, tuple[int, int]]) -> int:
+    for item in block.items:
+        if isinstance(item, Step):
+            spans[item.node] = (count, count)
+            count += 1
+        else:
+            after = _number(item.body, count, spans)
+            spans[item] = (count, max(count, after - 1))
+            count = after
+    return count
+
+
+def align(size: Size) -> Size:
+    """The size in bytes, rounded up to the alignment."""
+    return floordiv(size + ALIGNMENT - 1, ALIGNMENT) * ALIGNMENT
+
+
+def plan_offsets(found: list[Life]) -> tuple[dict[Node, Size], Size]:
+    """(offset of each array, total bytes).
+
+    Sizes known now are packed largest first into the lowest gap that is free for their whole
+    life (greedy by size, Pisarchyk & Lee 2020). Arrays of one run-time size take turns in slots.
+    """
+    fixed = sorted((x for x in found if isinstance(x.size, int)),
+                   key=lambda x: (-x.size if isinstance(x.size, int) else 0, x.first))
+    offsets: dict[Node, Size] = {}
+    laid: list[tuple[Life, int]] = []
+    total = 0
+    for life in fixed:
+        size = align(life.size)
+        at = 0
+        for other, start in sorted(laid, key=lambda pair: pair[1]):
+            if other.last < life.first or life.last < other.first:
+                continue
+            if at + size <= start:
+                break
+            at = max(at, start + int(align(other.size)))  # type: ignore[call-overload]  # an int
+        laid.append((life, at))
+        offsets[life.node] = at
+        total = max(total, at + int(size))  # type: ignore[call-overload]  # an int
+    end: Size = total
+    slots: dict[Size, list[tuple[Size, int]]] = {}
+    for life in sorted((x for x in found if not isinstance(x.size, int)), key=lambda x: x.first):
+        ends = slots.setdefault(life.size, [])
+        for i, (at_, last) in enumerate(ends):
+            if last < life.first:
+                offsets[life.node] = at_
+                ends[i] = (at_, life.last)
+                break
+        else:
+            offsets[life.node] = end
+            ends.append((end, life.last))
+            end = end + align(life.size)
+    return offsets, end

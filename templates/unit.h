@@ -1,0 +1,33 @@
+#ifndef ${ guard }
+#define ${ guard }
+
+/*% if has_bool %*/
+#include <stdbool.h>
+/*% endif %*/
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+/*% if has_workspace and not symbolic %*/
+
+/* Bytes of workspace the caller provides, aligned to 64. */
+#define ${ name.upper() }_WORKSPACE_BYTES ${ workspace }
+/*% endif %*/
+
+/*
+/*% for line in description %*/
+ *${ " " + line if line else "" }
+/*% endfor %*/
+/*% if has_workspace %*/
+ *
+ * workspace: ${ workspace } bytes, aligned to 64, contents arbitrary before and after.
+/*% endif %*/
+ */
+${ declarations }
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
