@@ -1,4 +1,4 @@
-"""Graph -> Graph: forward mode (`push`) and reverse mode (`pull`) from the one derivative a row has.
+"""Graph -> Graph: forward mode (`push`) and reverse mode (`pull`) from one derivative a row.
 
 Invariant: a tangent or cotangent has exactly the type of its primal. Broadcasts are undone here,
 once, so no rule mentions them.
@@ -106,7 +106,8 @@ def push(
 ) -> list[Tensor | None]:
     """Forward mode: the tangent of each output, None where it depends on no input."""
     known: dict[Node, Tensor] = {
-        node: tangent for node, tangent in zip(inputs, tangents, strict=True) if is_smooth(node)}
+        node: tangent for node, tangent in zip(inputs, tangents, strict=True) if is_smooth(node)
+    }
     for node in dependents(outputs, inputs):
         if node in known:
             continue
@@ -125,16 +126,22 @@ def _push_step(node: Node, tangents: list[Tensor | None]) -> Tensor | None:
     terms: list[Tensor] = []
     match rule:
         case Diagonal():
-            terms = [_tensor(scaled(t, y, *xs))
-                     for scaled, t in zip(rule.scaled, tangents, strict=True)
-                     if scaled is not None and t is not None]
+            terms = [
+                _tensor(scaled(t, y, *xs))
+                for scaled, t in zip(rule.scaled, tangents, strict=True)
+                if scaled is not None and t is not None
+            ]
         case Linear(joint=True):
-            filled = [np.zeros_like(x) if t is None else t
-                      for x, t in zip(xs, tangents, strict=True)]
+            filled = [
+                np.zeros_like(x) if t is None else t for x, t in zip(xs, tangents, strict=True)
+            ]
             terms = [_again(node, filled)]
         case Linear():
-            terms = [_again(node, [*xs[:k], t, *xs[k + 1:]])
-                     for k, t in enumerate(tangents) if t is not None]
+            terms = [
+                _again(node, [*xs[:k], t, *xs[k + 1 :]])
+                for k, t in enumerate(tangents)
+                if t is not None
+            ]
         case Stated():
             terms = [_tensor(rule.jvp(tuple(tangents), y, node))]
         case NoDerivative():
@@ -165,8 +172,8 @@ def _fitted(value: Tensor, primal: Node) -> Tensor:
     """
     if value.node.shape != primal.shape:
         if value.node.type.rank > primal.type.rank or any(
-                a == 1 != b for a, b in zip(primal.shape[::-1], value.node.shape[::-1],
-                                            strict=False)):
+            a == 1 != b for a, b in zip(primal.shape[::-1], value.node.shape[::-1], strict=False)
+        ):
             value = sum_to(value, primal.shape)  # type: ignore[assignment]  # Value -> Tensor
         if value.node.shape != primal.shape:
             value = np.broadcast_to(value, primal.shape)

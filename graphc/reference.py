@@ -29,9 +29,10 @@ def run_nodes(graph: Graph, arrays: Sequence[object]) -> dict[Node, Array]:
     sizes: dict[str, int] = {}
     for node, given in zip(graph.inputs, arrays, strict=True):
         array = np.asarray(given)
-        if array.ndim != node.type.rank or not np.can_cast(array.dtype, node.dtype.numpy, "same_kind"):
-            raise ArgumentError(
-                f"{node.name} is {node.type}, not {array.dtype}{list(array.shape)}")
+        if array.ndim != node.type.rank or not np.can_cast(
+            array.dtype, node.dtype.numpy, "same_kind"
+        ):
+            raise ArgumentError(f"{node.name} is {node.type}, not {array.dtype}{list(array.shape)}")
         for size, actual in zip(node.shape, array.shape, strict=True):
             if isinstance(size, Dim) and str(size).isidentifier():
                 sizes.setdefault(str(size), actual)
@@ -40,7 +41,8 @@ def run_nodes(graph: Graph, arrays: Sequence[object]) -> dict[Node, Array]:
         wanted = tuple(evaluate(size, sizes) for size in node.shape)
         if values[node].shape != wanted:
             raise ArgumentError(
-                f"{node.name} is {node.type} with {sizes}, not {list(values[node].shape)}")
+                f"{node.name} is {node.type} with {sizes}, not {list(values[node].shape)}"
+            )
     for node in graph.nodes:
         if node not in values:
             operands = (values[x] for x in node.operands)

@@ -45,8 +45,9 @@ def _split(args: Sequence[Any], argnums: int | Sequence[int]) -> tuple[int, ...]
     return tuple(i % len(args) for i in chosen)
 
 
-def value_and_grad(fn: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False
-                   ) -> Function:
+def value_and_grad(
+    fn: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Function:
     """A function that returns (fn(...), gradient).
 
     Args:
@@ -70,15 +71,20 @@ def value_and_grad(fn: Function, argnums: int | Sequence[int] = 0, has_aux: bool
             if graph.inputs[slot].dtype.kind != "f":
                 raise TraceError(
                     f"grad with respect to {traced.shown[slot]}: {graph.inputs[slot].type}, which "
-                    "is not floating point; convert it, or choose other argnums")
+                    "is not floating point; convert it, or choose other argnums"
+                )
         wrt = [graph.inputs[slot] for slot in slots]
         grads = _gradients(value, wrt)
         names = [x.name for x in wrt]
-        joint = Graph(graph.name, graph.inputs, (*graph.outputs, *(g.node for g in grads)),
-                      (*graph.output_names, *(f"d_{name}" for name in names)))
+        joint = Graph(
+            graph.name,
+            graph.inputs,
+            (*graph.outputs, *(g.node for g in grads)),
+            (*graph.output_names, *(f"d_{name}" for name in names)),
+        )
         values = inline(joint, [as_tensor(leaf) for leaf in leaves])
         primal = trees.unflatten(traced.out_tree, values[: len(graph.outputs)])
-        parts = iter(values[len(graph.outputs):])
+        parts = iter(values[len(graph.outputs) :])
         by_argument = tuple(trees.map_leaves(lambda _: next(parts), args[i]) for i in chosen)
         return primal, by_argument[0] if isinstance(argnums, int) else by_argument
 
@@ -108,8 +114,9 @@ def _gradients(value: Node, wrt: Sequence[Node]) -> list[Tensor]:
     return [np.zeros_like(Tensor(x)) if g is None else g for g, x in zip(found, wrt, strict=True)]
 
 
-def grad_graph(graph: Graph, wrt: str | Sequence[str | Node] | None = None, value: bool = False
-               ) -> Graph:
+def grad_graph(
+    graph: Graph, wrt: str | Sequence[str | Node] | None = None, value: bool = False
+) -> Graph:
     """The gradient of a graph with one output, a floating-point scalar, as a graph.
 
     Args:
@@ -123,8 +130,10 @@ def grad_graph(graph: Graph, wrt: str | Sequence[str | Node] | None = None, valu
         TraceError: the output is not one scalar, or `wrt` names what is no floating-point input.
     """
     if len(graph.outputs) != 1:
-        raise TraceError(f"{graph.name} has {len(graph.outputs)} outputs; its gradient needs one, "
-                         "a floating-point scalar")
+        raise TraceError(
+            f"{graph.name} has {len(graph.outputs)} outputs; its gradient needs one, "
+            "a floating-point scalar"
+        )
     slots = _slots_of(graph, wrt)
     linear = prepare(graph)
     (output,) = linear.outputs
@@ -148,19 +157,25 @@ def _slots_of(graph: Graph, wrt: str | Sequence[str | Node] | None) -> list[int]
             listed = ", ".join(f"{x.name}: {x.type}" for x in graph.inputs)
             raise TraceError(f"{graph.name} has no input {key!r}; its inputs are {listed}")
         if graph.inputs[slot].dtype.kind != "f":
-            raise TraceError(f"the input {graph.inputs[slot].name}: {graph.inputs[slot].type} is "
-                             "not floating point, so there is no gradient with respect to it")
+            raise TraceError(
+                f"the input {graph.inputs[slot].name}: {graph.inputs[slot].type} is "
+                "not floating point, so there is no gradient with respect to it"
+            )
         slots.append(slot)
     return slots
 
 
 def _check_scalar(value: Any, name: str) -> None:
     if not hasattr(value, "type"):
-        raise TraceError(f"{name} returns several values; its gradient needs one scalar "
-                         "(has_aux=True for a scalar and anything else)")
+        raise TraceError(
+            f"{name} returns several values; its gradient needs one scalar "
+            "(has_aux=True for a scalar and anything else)"
+        )
     if value.type.shape or value.dtype.kind != "f":
-        raise TraceError(f"{name} returns {value.type}; a gradient needs a floating-point scalar: "
-                         "sum or average it, or use vjp or jacobian")
+        raise TraceError(
+            f"{name} returns {value.type}; a gradient needs a floating-point scalar: "
+            "sum or average it, or use vjp or jacobian"
+        )
 
 
 def _leaf_slots(args: Sequence[Any], chosen: tuple[int, ...]) -> list[int]:
@@ -190,18 +205,21 @@ def jvp(fn: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[
         directions = [as_tensor(t, x.dtype) for t, x in zip(given, graph.inputs, strict=True)]
         _check_types("jvp: tangent of", directions, graph.inputs)
         values = _with_inputs(graph, directions, leaves)
-        return (trees.unflatten(traced.out_tree, values[: len(graph.outputs)]),
-                trees.unflatten(traced.out_tree, values[len(graph.outputs):]))
+        return (
+            trees.unflatten(traced.out_tree, values[: len(graph.outputs)]),
+            trees.unflatten(traced.out_tree, values[len(graph.outputs) :]),
+        )
 
     return apply_function(inside, (tuple(primals), tuple(tangents)), {})
 
 
-def _with_inputs(graph: Graph, directions: Sequence[Tensor], leaves: Sequence[Any]
-                 ) -> list[Tensor]:
+def _with_inputs(graph: Graph, directions: Sequence[Tensor], leaves: Sequence[Any]) -> list[Tensor]:
     """Outputs and their tangents. The directions are values of the outer trace already."""
     pushed = push(graph.outputs, graph.inputs, directions)
-    tangents = [np.zeros_like(Tensor(y)) if t is None else t
-                for t, y in zip(pushed, graph.outputs, strict=True)]
+    tangents = [
+        np.zeros_like(Tensor(y)) if t is None else t
+        for t, y in zip(pushed, graph.outputs, strict=True)
+    ]
     outputs = (*graph.outputs, *(t.node for t in tangents))
     joint = Graph(graph.name, graph.inputs, outputs, ("",) * len(outputs))
     return inline(joint, [as_tensor(leaf) for leaf in leaves])
@@ -210,8 +228,9 @@ def _with_inputs(graph: Graph, directions: Sequence[Tensor], leaves: Sequence[An
 def _check_types(what: str, given: Sequence[Tensor], wanted: Sequence[Any]) -> None:
     for tensor, node in zip(given, wanted, strict=True):
         if tensor.node.type != node.type:
-            raise TraceError(f"{what} {node.name or 'an output'} must be {node.type}, "
-                             f"not {tensor.node.type}")
+            raise TraceError(
+                f"{what} {node.name or 'an output'} must be {node.type}, not {tensor.node.type}"
+            )
 
 
 def vjp(fn: Function, *primals: Any, has_aux: bool = False) -> Any:
@@ -235,8 +254,10 @@ def vjp(fn: Function, *primals: Any, has_aux: bool = False) -> Any:
         cotangents = [as_tensor(g, y.dtype) for g, y in zip(given, outputs, strict=True)]
         _check_types("vjp: cotangent of", cotangents, outputs)
         found = pull(outputs, cotangents, graph.inputs)
-        grads = [np.zeros_like(Tensor(x)) if g is None else g
-                 for g, x in zip(found, graph.inputs, strict=True)]
+        grads = [
+            np.zeros_like(Tensor(x)) if g is None else g
+            for g, x in zip(found, graph.inputs, strict=True)
+        ]
         joint = Graph(graph.name, graph.inputs, tuple(g.node for g in grads), ("",) * len(grads))
         leaves, _ = trees.flatten((tuple(primals), {}))
         values = iter(inline(joint, [as_tensor(leaf) for leaf in leaves]))

@@ -13,8 +13,8 @@ from graphc.graph import (
     Contraction,
     Derivative,
     Linear,
-    NoDerivative,
     Node,
+    NoDerivative,
     Op,
     Params,
     Reduction,
@@ -56,7 +56,9 @@ def kept(shape: Shape, axes: tuple[int, ...]) -> Shape:
 
 def spread(g: Value, node: Node) -> Value:
     """A reduction's result, broadcast back over the operand's shape."""
-    shape = node.operands[0].shape
+    shape, axes = node.operands[0].shape, _axes(node.params)
+    if sorted(axes) == list(range(len(axes))):
+        return np.broadcast_to(g, shape)
     return np.broadcast_to(np.reshape(g, kept(shape, _axes(node.params))), shape)
 
 
@@ -68,8 +70,11 @@ def keep(g: Value, node: Node) -> Value:
 def sum_to(g: Value, shape: Shape) -> Value:
     """The transpose of broadcasting `shape` to g's shape: sum over what was broadcast."""
     lead = g.node.type.rank - len(shape)
-    axes = tuple(axis for axis, size in enumerate(g.node.shape)
-                 if axis < lead or (shape[axis - lead] == 1 and size != 1))
+    axes = tuple(
+        axis
+        for axis, size in enumerate(g.node.shape)
+        if axis < lead or (shape[axis - lead] == 1 and size != 1)
+    )
     summed = call(SUM, g, axes=axes) if axes else g
     return summed if summed.node.shape == shape else np.reshape(summed, shape)
 
@@ -87,8 +92,15 @@ def _reduce(
         with np.errstate(all="ignore"):
             return np.asarray(fn(x, axis=_axes(params)), x.dtype)
 
-    return Op(name, _infer(kinds), evaluate, Reduction(combine, identity), derivative,
-              Symbol(name, latex, "call"), domain=((-3.0, 3.0),))
+    return Op(
+        name,
+        _infer(kinds),
+        evaluate,
+        Reduction(combine, identity),
+        derivative,
+        Symbol(name, latex, "call"),
+        domain=((-3.0, 3.0),),
+    )
 
 
 def _smallest(dtype: DType) -> float | int | bool:
@@ -137,10 +149,24 @@ def _prod_vjp(g: Value, k: int, y: Value, node: Node) -> Value:
     return _others(type(y)(node.operands[0]), node) * keep(g, node)
 
 
-SUM = _reduce("sum", np.sum, "add", lambda d: 0.0 if d.kind == "f" else 0,
-              Linear(lambda g, k, node: spread(g, node)), r"\sum", "fi")
-PROD = _reduce("prod", np.prod, "multiply", lambda d: 1.0 if d.kind == "f" else 1,
-               Stated(_prod_jvp, _prod_vjp), r"\prod", "fi")
+SUM = _reduce(
+    "sum",
+    np.sum,
+    "add",
+    lambda d: 0.0 if d.kind == "f" else 0,
+    Linear(lambda g, k, node: spread(g, node)),
+    r"\sum",
+    "fi",
+)
+PROD = _reduce(
+    "prod",
+    np.prod,
+    "multiply",
+    lambda d: 1.0 if d.kind == "f" else 1,
+    Stated(_prod_jvp, _prod_vjp),
+    r"\prod",
+    "fi",
+)
 MAX = _reduce("max", np.max, "maximum", _smallest, EXTREMUM, r"\max", "fi")
 MIN = _reduce("min", np.min, "minimum", _largest, EXTREMUM, r"\min", "fi")
 ANY = _reduce("any", np.any, "logical_or", lambda d: False, NoDerivative(), r"\exists", "b")
@@ -184,8 +210,15 @@ def _infer_einsum(types: tuple[TensorType, ...], params: Params) -> TensorType:
     return TensorType(types[0].dtype, tuple(sizes[label] for label in output))
 
 
+def canonical(inputs: tuple[Labels, ...], output: Labels) -> tuple[tuple[Labels, ...], Labels]:
+    """The same einsum with labels 0, 1, ... in order of appearance."""
+    fresh: dict[int, int] = {}
+    renamed = tuple(tuple(fresh.setdefault(i, len(fresh)) for i in labels) for labels in inputs)
+    return renamed, tuple(fresh[label] for label in output)
+
+
 def _evaluate_einsum(params: Params, *arrays: Array) -> Array:
-    inputs, output = subscripts(params)
+    inputs, output = canonical(*subscripts(params))
     operands = [part for pair in zip(arrays, map(list, inputs), strict=True) for part in pair]
     with np.errstate(all="ignore"):
         return np.asarray(np.einsum(*operands, list(output), optimize=len(arrays) > 1))
@@ -202,7 +235,8 @@ def _transpose_einsum(g: Value, k: int, node: Node) -> Value:
     others = [type(g)(x) for j, x in enumerate(node.operands) if j != k]
     other_labels = tuple(labels for j, labels in enumerate(inputs) if j != k)
     once = tuple(dict.fromkeys(mine))
-    result = call(EINSUM, g, *others, inputs=(output, *other_labels), output=once)
+    labels, target = canonical((output, *other_labels), once)
+    result = call(EINSUM, g, *others, inputs=labels, output=target)
     return result if once == mine else embed_diagonal(result, mine, node.operands[k].shape)
 
 
@@ -212,8 +246,9 @@ def embed_diagonal(diagonal: Value, labels: Labels, shape: Shape) -> Value:
     firsts = [labels.index(label) for label in once]
     order = sorted(range(len(once)), key=lambda axis: firsts[axis])
     value = np.transpose(diagonal, order)
-    value = np.reshape(value, tuple(
-        size if axis in firsts else 1 for axis, size in enumerate(shape)))
+    value = np.reshape(
+        value, tuple(size if axis in firsts else 1 for axis, size in enumerate(shape))
+    )
     keep_where = None
     for axis, label in enumerate(labels):
         first = labels.index(label)
@@ -229,8 +264,14 @@ def position(like: Value, shape: Shape, axis: int) -> Value:
     return np.reshape(ramp, tuple(s if a == axis else 1 for a, s in enumerate(shape)))
 
 
-EINSUM = Op("einsum", _infer_einsum, _evaluate_einsum, Contraction(), Linear(_transpose_einsum),
-            Symbol("einsum", r"\operatorname{einsum}", "special"),
-            domain=((-3.0, 3.0), (-3.0, 3.0)))
+EINSUM = Op(
+    "einsum",
+    _infer_einsum,
+    _evaluate_einsum,
+    Contraction(),
+    Linear(_transpose_einsum),
+    Symbol("einsum", r"\operatorname{einsum}", "special"),
+    domain=((-3.0, 3.0), (-3.0, 3.0)),
+)
 
 REDUCE = (SUM, PROD, MAX, MIN, ANY, ALL, EINSUM)

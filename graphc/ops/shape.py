@@ -16,8 +16,8 @@ from graphc.graph import (
     Index,
     Leaf,
     Linear,
-    NoDerivative,
     Node,
+    NoDerivative,
     Op,
     Params,
     Reader,
@@ -79,8 +79,16 @@ def _row(
     domain: int = 1,
 ) -> Op:
     symbol = Symbol(name, latex or rf"\operatorname{{{name.replace('_', chr(92) + '_')}}}", form)
-    return Op(name, infer, evaluate, element, Linear(transpose, joint), symbol,
-              functions, domain=((-3.0, 3.0),) * domain)
+    return Op(
+        name,
+        infer,
+        evaluate,
+        element,
+        Linear(transpose, joint),
+        symbol,
+        functions,
+        domain=((-3.0, 3.0),) * domain,
+    )
 
 
 # --- leaves -------------------------------------------------------------------------------------
@@ -114,14 +122,17 @@ def _infer_constant(types: tuple[TensorType, ...], params: Params) -> TensorType
     return TensorType(dtype, array.shape)
 
 
-CONSTANT = Op("constant", _infer_constant, _constant, Leaf(), ZERO,
-              Symbol("constant", "constant", "special"))
+CONSTANT = Op(
+    "constant", _infer_constant, _constant, Leaf(), ZERO, Symbol("constant", "constant", "special")
+)
 
 DIMENSION = Op(
-    "dimension", lambda types, params: TensorType(int64, ()),
+    "dimension",
+    lambda types, params: TensorType(int64, ()),
     lambda params: np.asarray(params["size"], np.int64),
     Computed(lambda at, read, node: Position(_size(node.params, "size"))),
-    ZERO, Symbol("size", "size", "special"),
+    ZERO,
+    Symbol("size", "size", "special"),
 )
 
 
@@ -137,9 +148,12 @@ def _ramp(at: Index, read: Reader, node: Node) -> Expr:
 
 
 IOTA = Op(
-    "iota", _declared,
+    "iota",
+    _declared,
     lambda params: np.arange(int(sizes(params, "shape")[0]), dtype=params["dtype"].numpy),  # type: ignore[union-attr,arg-type]
-    Computed(_ramp), ZERO, Symbol("iota", r"\operatorname{iota}", "special"),
+    Computed(_ramp),
+    ZERO,
+    Symbol("iota", r"\operatorname{iota}", "special"),
 )
 
 # --- views --------------------------------------------------------------------------------------
@@ -171,7 +185,8 @@ def _reshape_index(at: Index, node: Node) -> Index:
 
 
 RESHAPE = _row(
-    "reshape", _infer_reshape,
+    "reshape",
+    _infer_reshape,
     lambda params, x: np.reshape(x, _static(params, "shape")),
     View(_reshape_index),
     lambda g, k, node: call(RESHAPE, g, shape=node.operands[0].shape),
@@ -190,11 +205,13 @@ def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
 
 
 TRANSPOSE = _row(
-    "transpose", _infer_transpose,
+    "transpose",
+    _infer_transpose,
     lambda params, x: np.transpose(x, axes(params)),
     View(lambda at, node: tuple(at[axis] for axis in _inverse(axes(node.params)))),
     lambda g, k, node: call(TRANSPOSE, g, axes=_inverse(axes(node.params))),
-    latex=r"^\top", form="postfix",
+    latex=r"^\top",
+    form="postfix",
 )
 
 
@@ -211,12 +228,13 @@ def _broadcast_index(at: Index, node: Node) -> Index:
 
 def broadcast_index(at: Index, shape: Shape) -> Index:
     """Where an operand of this shape is read for element `at` of a broadcast result."""
-    tail = at[len(at) - len(shape):]
+    tail = at[len(at) - len(shape) :]
     return tuple(0 if size == 1 else i for i, size in zip(tail, shape, strict=True))
 
 
 BROADCAST = _row(
-    "broadcast_to", _infer_broadcast,
+    "broadcast_to",
+    _infer_broadcast,
     lambda params, x: np.broadcast_to(x, _static(params, "shape")),
     View(_broadcast_index),
     lambda g, k, node: sum_to(g, node.operands[0].shape),
@@ -231,20 +249,34 @@ def _infer_slice(types: tuple[TensorType, ...], params: Params) -> TensorType:
 
 
 def _evaluate_slice(params: Params, x: Array) -> Array:
-    picks = [start + step * np.arange(size) for start, step, size in zip(
-        _static(params, "start"), _static(params, "step"), _static(params, "shape"), strict=True)]
+    picks = [
+        start + step * np.arange(size)
+        for start, step, size in zip(
+            _static(params, "start"), _static(params, "step"), _static(params, "shape"), strict=True
+        )
+    ]
     return x[np.ix_(*picks)] if picks else x
 
 
 def _slice_index(at: Index, node: Node) -> Index:
-    return tuple(start + step * i for i, start, step in zip(
-        at, sizes(node.params, "start"), sizes(node.params, "step"), strict=True))
+    return tuple(
+        start + step * i
+        for i, start, step in zip(
+            at, sizes(node.params, "start"), sizes(node.params, "step"), strict=True
+        )
+    )
 
 
 SLICE = _row(
-    "slice", _infer_slice, _evaluate_slice, View(_slice_index),
+    "slice",
+    _infer_slice,
+    _evaluate_slice,
+    View(_slice_index),
     lambda g, k, node: call(
-        PAD, g, start=node.params["start"], step=node.params["step"],
+        PAD,
+        g,
+        start=node.params["start"],
+        step=node.params["step"],
         shape=node.operands[0].shape,
     ),
 )
@@ -262,8 +294,12 @@ def _infer_pad(types: tuple[TensorType, ...], params: Params) -> TensorType:
 
 def _evaluate_pad(params: Params, x: Array) -> Array:
     result = np.zeros(_static(params, "shape"), x.dtype)
-    picks = [start + step * np.arange(size) for start, step, size in zip(
-        _static(params, "start"), _static(params, "step"), x.shape, strict=True)]
+    picks = [
+        start + step * np.arange(size)
+        for start, step, size in zip(
+            _static(params, "start"), _static(params, "step"), x.shape, strict=True
+        )
+    ]
     result[np.ix_(*picks)] = x
     return result
 
@@ -272,8 +308,14 @@ def _pad_element(at: Index, read: Reader, node: Node) -> Expr:
     """The operand's element where one lies, else 0; the guards are only those that are needed."""
     guards: list[Expr] = []
     where: list[Size] = []
-    spans = zip(at, sizes(node.params, "start"), sizes(node.params, "step"),
-                node.operands[0].shape, node.shape, strict=True)
+    spans = zip(
+        at,
+        sizes(node.params, "start"),
+        sizes(node.params, "step"),
+        node.operands[0].shape,
+        node.shape,
+        strict=True,
+    )
     for i, start, step, size, target in spans:
         reverse = at_most(step, -1)
         if reverse:
@@ -301,8 +343,9 @@ def _compare(function: str, a: Size, b: Size) -> Expr:
 
 
 def _transpose_pad(g: Value, k: int, node: Node) -> Value:
-    return call(SLICE, g, start=node.params["start"], step=node.params["step"],
-                shape=node.operands[0].shape)
+    return call(
+        SLICE, g, start=node.params["start"], step=node.params["step"], shape=node.operands[0].shape
+    )
 
 
 PAD = _row("pad", _infer_pad, _evaluate_pad, Computed(_pad_element), _transpose_pad)
@@ -314,11 +357,11 @@ def _infer_concatenate(types: tuple[TensorType, ...], params: Params) -> TensorT
     first = types[0]
     total: Size = 0
     for x in types:
-        rest = x.shape[:axis] + x.shape[axis + 1:]
-        if rest != first.shape[:axis] + first.shape[axis + 1:] or x.dtype != first.dtype:
+        rest = x.shape[:axis] + x.shape[axis + 1 :]
+        if rest != first.shape[:axis] + first.shape[axis + 1 :] or x.dtype != first.dtype:
             raise ShapeError(f"{x} does not fit {first} along axis {axis}")
         total = x.shape[axis] + total
-    return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1:]))
+    return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
 
 
 def _starts(node: Node) -> list[Size]:
@@ -335,7 +378,7 @@ def _concatenate_element(at: Index, read: Reader, node: Node) -> Expr:
     i = at[axis]
 
     def piece(k: int) -> Expr:
-        return read(k, (*at[:axis], i - starts[k], *at[axis + 1:]))
+        return read(k, (*at[:axis], i - starts[k], *at[axis + 1 :]))
 
     value = piece(len(starts) - 1)
     for k in reversed(range(len(starts) - 1)):
@@ -351,9 +394,13 @@ def _transpose_concatenate(g: Value, k: int, node: Node) -> Value:
 
 
 CONCATENATE = _row(
-    "concatenate", _infer_concatenate,
+    "concatenate",
+    _infer_concatenate,
     lambda params, *xs: np.concatenate(xs, axis=axes(params)[0]),
-    Computed(_concatenate_element), _transpose_concatenate, joint=True, domain=2,
+    Computed(_concatenate_element),
+    _transpose_concatenate,
+    joint=True,
+    domain=2,
 )
 
 SHAPE = (INPUT, CONSTANT, DIMENSION, IOTA, RESHAPE, TRANSPOSE, BROADCAST, SLICE, PAD, CONCATENATE)

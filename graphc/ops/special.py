@@ -70,7 +70,7 @@ def _digamma(x: float) -> float:
 
 
 def _zeta(s: int, x: float) -> float:
-    """Hurwitz zeta(s, x), s >= 2: direct terms, then Euler-Maclaurin (Johansson 2015, section 2)."""
+    """Hurwitz zeta(s, x), s >= 2: direct terms, then Euler-Maclaurin (Johansson 2015)."""
     if math.isnan(x):
         return x
     if x <= 0 and x == math.floor(x):

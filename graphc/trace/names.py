@@ -23,7 +23,8 @@ def is_users(code: CodeType) -> bool:
         file = code.co_filename
         known = _user_code[code] = not (
             file.startswith((_HERE, sys.base_prefix + "/lib", "<frozen", "<__array_function__"))
-            or "site-packages" in file or "dist-packages" in file
+            or "site-packages" in file
+            or "dist-packages" in file
         )
     return known
 

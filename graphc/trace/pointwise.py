@@ -33,8 +33,15 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Tensor:
     return Tensor(apply(WHERE, test.node, a.node, b.node))
 
 
-def clip(a: Any, a_min: Any = None, a_max: Any = None, out: None = None, *, min: Any = None,
-         max: Any = None) -> Tensor:
+def clip(
+    a: Any,
+    a_min: Any = None,
+    a_max: Any = None,
+    out: None = None,
+    *,
+    min: Any = None,
+    max: Any = None,
+) -> Tensor:
     low = min if a_min is None else a_min
     high = max if a_max is None else a_max
     value = as_tensor(a)
@@ -48,10 +55,19 @@ def _power(x: Any, y: Any) -> Tensor:
     kind = operand_dtype(x)
     exponent = _scalar(y)
     floating = isinstance(kind, np.dtype) and kind.kind == "f"
-    if isinstance(x, Tensor) and floating and exponent is not None and operand_dtype(y) in (
-            int, float, kind):
-        plain = {0.0: lambda: np.ones_like(x), 0.5: lambda: np.sqrt(x), 1.0: lambda: x,
-                 2.0: lambda: x * x, -1.0: lambda: 1 / x}.get(exponent)
+    if (
+        isinstance(x, Tensor)
+        and floating
+        and exponent is not None
+        and operand_dtype(y) in (int, float, kind)
+    ):
+        plain = {
+            0.0: lambda: np.ones_like(x),
+            0.5: lambda: np.sqrt(x),
+            1.0: lambda: x,
+            2.0: lambda: x * x,
+            -1.0: lambda: 1 / x,
+        }.get(exponent)
         if plain is not None:
             return plain()
     if isinstance(x, Tensor) and not floating and exponent is not None:
@@ -131,6 +147,7 @@ def _ldexp(x: Any, k: Any) -> Tensor:
 
 # scipy.special
 
+
 def _log_expit(x: Any) -> Tensor:
     return -_softplus(-_floating(x))
 
@@ -171,15 +188,33 @@ def _normal_cdf(x: Any) -> Tensor:
     return 0.5 * Tensor(apply(erfc, (value * -math.sqrt(0.5)).node))
 
 
-UFUNCS.update({
-    "power": _power, "float_power": _float_power, "square": _square, "reciprocal": _reciprocal,
-    "heaviside": _heaviside, "degrees": _degrees, "rad2deg": _degrees, "radians": _radians,
-    "deg2rad": _radians, "logaddexp2": _logaddexp2, "divmod": _divmod, "modf": _modf,
-    "positive": _positive, "conjugate": _positive, "ldexp": _ldexp,
-    "clip": lambda x, low, high: clip(x, low, high),
-    "log_expit": _log_expit, "logit": _logit, "xlogy": _xlogy, "xlog1py": _xlog1py, "entr": _entr,
-    "psi": _psi, "ndtr": _normal_cdf,
-})
+UFUNCS.update(
+    {
+        "power": _power,
+        "float_power": _float_power,
+        "square": _square,
+        "reciprocal": _reciprocal,
+        "heaviside": _heaviside,
+        "degrees": _degrees,
+        "rad2deg": _degrees,
+        "radians": _radians,
+        "deg2rad": _radians,
+        "logaddexp2": _logaddexp2,
+        "divmod": _divmod,
+        "modf": _modf,
+        "positive": _positive,
+        "conjugate": _positive,
+        "ldexp": _ldexp,
+        "clip": lambda x, low, high: clip(x, low, high),
+        "log_expit": _log_expit,
+        "logit": _logit,
+        "xlogy": _xlogy,
+        "xlog1py": _xlog1py,
+        "entr": _entr,
+        "psi": _psi,
+        "ndtr": _normal_cdf,
+    }
+)
 
 
 def round_(a: Any, decimals: int = 0, out: None = None) -> Tensor:
@@ -192,8 +227,15 @@ def round_(a: Any, decimals: int = 0, out: None = None) -> Tensor:
     return np.rint(x * scale) / scale if decimals > 0 else np.rint(x / scale) * scale
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True,
-              shape: Any = None, device: Any = None) -> Tensor:
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    device: Any = None,
+) -> Tensor:
     x = as_tensor(a)
     target = dtype_of(dtype) if dtype is not None else x.node.dtype
     value = as_tensor(fill_value, target).astype(target)
@@ -208,8 +250,9 @@ def ones_like(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Tensor:
     return full_like(a, 1, dtype, *args, **kwargs)
 
 
-def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None,
-               neginf: Any = None) -> Tensor:
+def nan_to_num(
+    x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+) -> Tensor:
     value = as_tensor(x)
     if value.node.dtype.kind != "f":
         return value
@@ -220,8 +263,9 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None,
     return np.where(value == math.inf, high, np.where(value == -math.inf, low, value))
 
 
-def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8,
-            equal_nan: bool = False) -> Tensor:
+def isclose(
+    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
     x, y = (_floating(v) for v in promote(a, b))
     close = (np.abs(x - y) <= atol + rtol * np.abs(y)) & np.isfinite(y) | (x == y)
     return close | (np.isnan(x) & np.isnan(y)) if equal_nan else close
@@ -260,13 +304,29 @@ def copy(a: Any, *args: Any, **kwargs: Any) -> Tensor:
     return as_tensor(a)
 
 
-FUNCTIONS.update({
-    np.where: where, np.clip: clip, np.round: round_, np.around: round_, np.fix: np.trunc,
-    np.zeros_like: zeros_like, np.ones_like: ones_like, np.full_like: full_like,
-    np.empty_like: zeros_like, np.nan_to_num: nan_to_num, np.isclose: isclose,
-    np.allclose: lambda a, b, **k: np.all(isclose(a, b, **k)), np.select: select, np.sinc: sinc,
-    np.result_type: result_type, np.astype: astype, np.copy: copy, np.array_equal: array_equal,
-    np.real: copy, np.isreal: lambda x: np.ones_like(x, dtype=bool),
-})
+FUNCTIONS.update(
+    {
+        np.where: where,
+        np.clip: clip,
+        np.round: round_,
+        np.around: round_,
+        np.fix: np.trunc,
+        np.zeros_like: zeros_like,
+        np.ones_like: ones_like,
+        np.full_like: full_like,
+        np.empty_like: zeros_like,
+        np.nan_to_num: nan_to_num,
+        np.isclose: isclose,
+        np.allclose: lambda a, b, **k: np.all(isclose(a, b, **k)),
+        np.select: select,
+        np.sinc: sinc,
+        np.result_type: result_type,
+        np.astype: astype,
+        np.copy: copy,
+        np.array_equal: array_equal,
+        np.real: copy,
+        np.isreal: lambda x: np.ones_like(x, dtype=bool),
+    }
+)
 for _name, _fn in (("clip", clip), ("round", round_), ("copy", copy), ("conj", copy)):
     setattr(Tensor, _name, _fn)

@@ -11,7 +11,7 @@ import numpy as np
 from graphc import ops
 from graphc.errors import ShapeError
 from graphc.graph import apply
-from graphc.ops.reduce import ALL, ANY, EINSUM, MAX, MIN, PROD, SUM, Labels
+from graphc.ops.reduce import ALL, ANY, EINSUM, MAX, MIN, PROD, SUM, Labels, canonical
 from graphc.trace.tensor import (
     FUNCTIONS,
     METHODS,
@@ -22,7 +22,7 @@ from graphc.trace.tensor import (
     promote,
     refuse,
 )
-from graphc.types import Size, bool_, dtype_of, float64, int64, normalize_axis, product
+from graphc.types import Size, bool_, float64, int64, normalize_axis, product
 
 Axis = int | Sequence[int] | None
 
@@ -51,8 +51,15 @@ def _finish(result: Tensor, x: Tensor, axes: tuple[int, ...], keepdims: bool) ->
 def _reduction(op: ops.Op, widen: bool, needs_elements: bool) -> Any:
     """sum and prod widen small ints to int64 as NumPy does; max and min refuse empty axes."""
 
-    def reduce(a: Any, axis: Axis = None, dtype: Any = None, out: None = None,
-               keepdims: bool = False, initial: Any = None, where: Any = True) -> Tensor:
+    def reduce(
+        a: Any,
+        axis: Axis = None,
+        dtype: Any = None,
+        out: None = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Tensor:
         if out is not None or where is not True:
             refuse(f"np.{op.name} with out= or where=", "use np.where on the operand")
         x = as_tensor(a)
@@ -64,8 +71,11 @@ def _reduction(op: ops.Op, widen: bool, needs_elements: bool) -> Any:
             x = x if x.node.dtype is bool_ else x != 0
         logical = op in (MAX, MIN) and x.node.dtype is bool_
         axes = axes_of(axis, x.ndim)
-        if needs_elements and initial is None and any(x.shape[a] == 0 for a in axes if isinstance(
-                x.shape[a], int)):
+        if (
+            needs_elements
+            and initial is None
+            and any(x.shape[a] == 0 for a in axes if isinstance(x.shape[a], int))
+        ):
             raise ShapeError(f"np.{op.name} of an empty axis has no value; give initial=")
         row = (ANY if op is MAX else ALL) if logical else op
         result = Tensor(apply(row, x.node, axes=axes)) if axes else x
@@ -94,8 +104,14 @@ def _floating(a: Any) -> Tensor:
     return x if x.node.dtype.kind == "f" else x.astype(float64)
 
 
-def mean(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False,
-         where: Any = True) -> Tensor:
+def mean(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    where: Any = True,
+) -> Tensor:
     x = _floating(a) if dtype is None else as_tensor(a).astype(dtype)
     axes = axes_of(axis, x.ndim)
     total = sum_(x, axes, out=out, keepdims=keepdims, where=where)
@@ -112,9 +128,18 @@ def average(a: Any, axis: Axis = None, weights: Any = None, *, keepdims: bool = 
     return sum_(x * w, axis, keepdims=keepdims) / sum_(total, axis, keepdims=keepdims)
 
 
-def var(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
-        keepdims: bool = False, *, where: Any = True, mean: Any = None,
-        correction: float | None = None) -> Tensor:
+def var(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: float | None = None,
+) -> Tensor:
     x = _floating(a) if dtype is None else as_tensor(a).astype(dtype)
     axes = axes_of(axis, x.ndim)
     center = FUNCTIONS[np.mean](x, axes, keepdims=True) if mean is None else mean
@@ -125,13 +150,22 @@ def var(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: fl
     return sum_(error * error, axes, out=out, keepdims=keepdims, where=where) / degrees
 
 
-def std(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0,
-        keepdims: bool = False, **kwargs: Any) -> Tensor:
+def std(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    **kwargs: Any,
+) -> Tensor:
     return np.sqrt(var(a, axis, dtype, out, ddof, keepdims, **kwargs))
 
 
 def _arg_extremum(extremum: Any) -> Any:
-    def find(a: Any, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Tensor:
+    def find(
+        a: Any, axis: int | None = None, out: None = None, *, keepdims: bool = False
+    ) -> Tensor:
         """The first place of the extremum; a nan counts as extreme, as in NumPy."""
         x = as_tensor(a)
         x = x.astype(int64) if x.node.dtype is bool_ else x
@@ -143,8 +177,9 @@ def _arg_extremum(extremum: Any) -> Any:
         hit = x == extremum(x, axis, keepdims=True)
         if x.node.dtype.kind == "f":
             hit = hit | np.isnan(x)
-        place = np.reshape(x.arange(x.node.shape[axis]), tuple(
-            -1 if i == axis else 1 for i in range(x.ndim)))
+        place = np.reshape(
+            x.arange(x.node.shape[axis]), tuple(-1 if i == axis else 1 for i in range(x.ndim))
+        )
         beyond = np.iinfo(np.int64).max
         return min_(np.where(hit, place, beyond), axis, keepdims=keepdims)
 
@@ -184,7 +219,8 @@ def contract(x: Tensor, y: Tensor, x_labels: Labels, y_labels: Labels, output: L
     x, x_labels = _lone(*_diagonals(x, x_labels), {*y_labels, *output})
     y, y_labels = _lone(*_diagonals(y, y_labels), {*x_labels, *output})
     x, x_labels, y, y_labels = _match_units(x, x_labels, y, y_labels)
-    return Tensor(apply(EINSUM, x.node, y.node, inputs=(x_labels, y_labels), output=output))
+    inputs, output = canonical((x_labels, y_labels), output)
+    return Tensor(apply(EINSUM, x.node, y.node, inputs=inputs, output=output))
 
 
 def _match_units(x: Tensor, x_labels: Labels, y: Tensor, y_labels: Labels) -> Any:
@@ -194,12 +230,20 @@ def _match_units(x: Tensor, x_labels: Labels, y: Tensor, y_labels: Labels) -> An
         for label, size in zip(labels, value.node.shape, strict=True):
             if sizes.get(label, 1) == 1:
                 sizes[label] = size
-    wide = [np.broadcast_to(value, tuple(
-        sizes[label] if size == 1 else size
-        for label, size in zip(labels, value.node.shape, strict=True)))
-        if any(size == 1 != sizes[label]
-               for label, size in zip(labels, value.node.shape, strict=True)) else value
-        for value, labels in ((x, x_labels), (y, y_labels))]
+    wide = [
+        np.broadcast_to(
+            value,
+            tuple(
+                sizes[label] if size == 1 else size
+                for label, size in zip(labels, value.node.shape, strict=True)
+            ),
+        )
+        if any(
+            size == 1 != sizes[label] for label, size in zip(labels, value.node.shape, strict=True)
+        )
+        else value
+        for value, labels in ((x, x_labels), (y, y_labels))
+    ]
     return wide[0], x_labels, wide[1], y_labels
 
 
@@ -207,7 +251,8 @@ def _diagonals(x: Tensor, labels: Labels) -> tuple[Tensor, Labels]:
     once = tuple(dict.fromkeys(labels))
     if once == labels:
         return x, labels
-    return Tensor(apply(EINSUM, x.node, inputs=(labels,), output=once)), once
+    inputs, output = canonical((labels,), once)
+    return Tensor(apply(EINSUM, x.node, inputs=inputs, output=output)), once
 
 
 def _lone(x: Tensor, labels: Labels, elsewhere: set[int]) -> tuple[Tensor, Labels]:
@@ -244,8 +289,11 @@ def _einsum(*tensors: Tensor, inputs: tuple[Labels, ...], output: Labels) -> Ten
         (x, x_labels), (y, y_labels) = (stack[i] for i in pair)
         rest = [item for i, item in enumerate(stack) if i not in pair]
         needed = {*output, *itertools.chain.from_iterable(labels for _, labels in rest)}
-        kept = output if not rest else tuple(
-            label for label in dict.fromkeys((*x_labels, *y_labels)) if label in needed)
+        kept = (
+            output
+            if not rest
+            else tuple(label for label in dict.fromkeys((*x_labels, *y_labels)) if label in needed)
+        )
         stack = [*rest, (contract(x, y, x_labels, y_labels, kept), kept)]
     x, labels = _lone(*_diagonals(*stack[0]), set(output))
     return x if labels == output else np.transpose(x, [labels.index(i) for i in output])
@@ -255,8 +303,11 @@ def _cheapest(stack: list[tuple[Tensor, Labels]]) -> tuple[int, int]:
     """The pair whose contraction loops over the fewest elements; unknown sizes count 64."""
 
     def cost(pair: tuple[int, int]) -> int:
-        sizes = {label: size if isinstance(size, int) else 64 for i in pair
-                 for label, size in zip(stack[i][1], stack[i][0].node.shape, strict=True)}
+        sizes = {
+            label: size if isinstance(size, int) else 64
+            for i in pair
+            for label, size in zip(stack[i][1], stack[i][0].node.shape, strict=True)
+        }
         return int(np.prod(list(sizes.values()), dtype=object))
 
     return min(itertools.combinations(range(len(stack)), 2), key=cost)
@@ -276,8 +327,14 @@ def _parse_einsum(args: tuple[Any, ...]) -> tuple[list[Any], tuple[Labels, ...],
     if len(terms) != len(operands):
         raise ShapeError(f"einsum {written!r} names {len(terms)} operands, {len(operands)} given")
     ranks = [np.ndim(x) for x in operands]
-    wide = max((rank - len(t.replace("...", "")) for t, rank in zip(terms, ranks, strict=True)
-                if "..." in t), default=0)
+    wide = max(
+        (
+            rank - len(t.replace("...", ""))
+            for t, rank in zip(terms, ranks, strict=True)
+            if "..." in t
+        ),
+        default=0,
+    )
     expanded = []
     for term, rank in zip(terms, ranks, strict=True):
         count = rank - len(term.replace("...", ""))
@@ -313,12 +370,14 @@ def matmul(x: Tensor, y: Tensor) -> Tensor:
     x_tail = (inner,) if x.ndim == 1 else (row, inner)
     y_tail = (inner,) if y.ndim == 1 else (inner, column)
     if x.node.shape[-1] != y.node.shape[-len(y_tail)]:
-        raise ShapeError(f"cannot multiply {x.node.type} by {y.node.type}: {x.node.shape[-1]} "
-                         f"columns against {y.node.shape[-len(y_tail)]} rows")
+        raise ShapeError(
+            f"cannot multiply {x.node.type} by {y.node.type}: {x.node.shape[-1]} "
+            f"columns against {y.node.shape[-len(y_tail)]} rows"
+        )
     wide = max(x.ndim - len(x_tail), y.ndim - len(y_tail))
     batch = tuple(range(-wide, 0))
-    x_labels = (*batch[len(batch) - (x.ndim - len(x_tail)):], *x_tail)
-    y_labels = (*batch[len(batch) - (y.ndim - len(y_tail)):], *y_tail)
+    x_labels = (*batch[len(batch) - (x.ndim - len(x_tail)) :], *x_tail)
+    y_labels = (*batch[len(batch) - (y.ndim - len(y_tail)) :], *y_tail)
     output = (*batch, *((row,) if x.ndim > 1 else ()), *((column,) if y.ndim > 1 else ()))
     return contract(x, y, x_labels, y_labels, output)
 
@@ -336,12 +395,16 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
         pairs = [(x.ndim - axes + i, i) for i in range(axes)]
     else:
         lists = [[side] if isinstance(side, int) else list(side) for side in axes]
-        pairs = [(normalize_axis(i, x.ndim), normalize_axis(j, y.ndim))
-                 for i, j in zip(*lists, strict=True)]
+        pairs = [
+            (normalize_axis(i, x.ndim), normalize_axis(j, y.ndim))
+            for i, j in zip(*lists, strict=True)
+        ]
     for i, j in pairs:
         if x.node.shape[i] != y.node.shape[j]:
-            raise ShapeError(f"tensordot: axis {i} of {x.node.type} against axis {j} of "
-                             f"{y.node.type}: {x.node.shape[i]} and {y.node.shape[j]}")
+            raise ShapeError(
+                f"tensordot: axis {i} of {x.node.type} against axis {j} of "
+                f"{y.node.type}: {x.node.shape[i]} and {y.node.shape[j]}"
+            )
     x_labels = tuple(range(x.ndim))
     partner = {j: i for i, j in pairs}
     y_labels = tuple(partner.get(j, x.ndim + j) for j in range(y.ndim))
@@ -372,8 +435,9 @@ def vecdot(a: Any, b: Any, axis: int = -1) -> Tensor:
     return sum_(np.moveaxis(x, axis, -1) * np.moveaxis(y, axis, -1), -1)
 
 
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None,
-          out: None = None) -> Tensor:
+def trace(
+    a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None
+) -> Tensor:
     return sum_(FUNCTIONS[np.diagonal](a, offset, axis1, axis2), -1, dtype=dtype)
 
 
@@ -387,8 +451,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
     if ord in (None, "fro") or (ord == 2 and isinstance(axis, int)):
         return np.sqrt(sum_(value * value, axis, keepdims=keepdims))
     if not isinstance(axis, int):
-        refuse(f"np.linalg.norm of a matrix with ord={ord!r} is not covered",
-               "the Frobenius norm is (ord=None)")
+        refuse(
+            f"np.linalg.norm of a matrix with ord={ord!r} is not covered",
+            "the Frobenius norm is (ord=None)",
+        )
     if ord == 1:
         return sum_(np.abs(value), axis, keepdims=keepdims)
     if ord in (np.inf, -np.inf):
@@ -398,15 +464,39 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
     return sum_(np.abs(value) ** ord, axis, keepdims=keepdims) ** (1.0 / ord)
 
 
-FUNCTIONS.update({
-    np.sum: sum_, np.prod: prod, np.max: max_, np.amax: max_, np.min: min_, np.amin: min_,
-    np.any: any_, np.all: all_, np.mean: mean, np.average: average, np.var: var, np.std: std,
-    np.argmax: argmax, np.argmin: argmin, np.count_nonzero: count_nonzero, np.ptp: ptp,
-    np.nansum: nansum, np.nanmean: nanmean,
-    np.einsum: einsum, np.dot: dot, np.tensordot: tensordot, np.inner: inner, np.outer: outer,
-    np.vdot: vdot, np.trace: trace, np.linalg.norm: norm,
-    np.linalg.matmul: matmul, np.linalg.tensordot: tensordot, np.linalg.outer: outer,
-})
+FUNCTIONS.update(
+    {
+        np.sum: sum_,
+        np.prod: prod,
+        np.max: max_,
+        np.amax: max_,
+        np.min: min_,
+        np.amin: min_,
+        np.any: any_,
+        np.all: all_,
+        np.mean: mean,
+        np.average: average,
+        np.var: var,
+        np.std: std,
+        np.argmax: argmax,
+        np.argmin: argmin,
+        np.count_nonzero: count_nonzero,
+        np.ptp: ptp,
+        np.nansum: nansum,
+        np.nanmean: nanmean,
+        np.einsum: einsum,
+        np.dot: dot,
+        np.tensordot: tensordot,
+        np.inner: inner,
+        np.outer: outer,
+        np.vdot: vdot,
+        np.trace: trace,
+        np.linalg.norm: norm,
+        np.linalg.matmul: matmul,
+        np.linalg.tensordot: tensordot,
+        np.linalg.outer: outer,
+    }
+)
 UFUNCS.update({"matmul": matmul, "vecdot": vecdot})
 
 
@@ -417,13 +507,30 @@ def _reduce_method(fn: Any) -> Any:
     return reduce
 
 
-METHODS.update({
-    ("add", "reduce"): _reduce_method(sum_), ("multiply", "reduce"): _reduce_method(prod),
-    ("maximum", "reduce"): _reduce_method(max_), ("minimum", "reduce"): _reduce_method(min_),
-    ("logical_and", "reduce"): _reduce_method(all_), ("logical_or", "reduce"): _reduce_method(any_),
-    ("multiply", "outer"): outer,
-})
-for _name, _fn in (("sum", sum_), ("prod", prod), ("max", max_), ("min", min_), ("any", any_),
-                   ("all", all_), ("mean", mean), ("var", var), ("std", std),
-                   ("argmax", argmax), ("argmin", argmin), ("dot", dot), ("trace", trace)):
+METHODS.update(
+    {
+        ("add", "reduce"): _reduce_method(sum_),
+        ("multiply", "reduce"): _reduce_method(prod),
+        ("maximum", "reduce"): _reduce_method(max_),
+        ("minimum", "reduce"): _reduce_method(min_),
+        ("logical_and", "reduce"): _reduce_method(all_),
+        ("logical_or", "reduce"): _reduce_method(any_),
+        ("multiply", "outer"): outer,
+    }
+)
+for _name, _fn in (
+    ("sum", sum_),
+    ("prod", prod),
+    ("max", max_),
+    ("min", min_),
+    ("any", any_),
+    ("all", all_),
+    ("mean", mean),
+    ("var", var),
+    ("std", std),
+    ("argmax", argmax),
+    ("argmin", argmin),
+    ("dot", dot),
+    ("trace", trace),
+):
     setattr(Tensor, _name, _fn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +27,6 @@ from graphc.types import (
     as_size,
     at_most,
     below,
-    bool_,
     broadcast_shapes,
     floordiv,
     maximum,
@@ -41,8 +41,15 @@ def _shape(shape: Any) -> tuple[Any, ...]:
     return tuple(shape) if isinstance(shape, Sequence | np.ndarray) else (shape,)
 
 
-def reshape(a: Any, /, shape: Any = None, *more: Any, order: str = "C", copy: Any = None,
-            newshape: Any = None) -> Tensor:
+def reshape(
+    a: Any,
+    /,
+    shape: Any = None,
+    *more: Any,
+    order: str = "C",
+    copy: Any = None,
+    newshape: Any = None,
+) -> Tensor:
     x = as_tensor(a)
     if order not in ("C", "A"):
         refuse(f"np.reshape with order={order!r}", "transpose first")
@@ -133,8 +140,9 @@ def broadcast_arrays(*arrays: Any, subok: bool = False) -> tuple[Tensor, ...]:
 def flip(m: Any, axis: Any = None) -> Tensor:
     x = as_tensor(m)
     axes = range(x.ndim) if axis is None else [normalize_axis(i, x.ndim) for i in _shape(axis)]
-    return _take_slices(x, [slice(None, None, -1) if i in axes else slice(None)
-                            for i in range(x.ndim)])
+    return _take_slices(
+        x, [slice(None, None, -1) if i in axes else slice(None) for i in range(x.ndim)]
+    )
 
 
 def roll(a: Any, shift: Any, axis: Any = None) -> Tensor:
@@ -165,8 +173,15 @@ def _range(x: Tensor, axis: int, start: Size, stop: Size) -> Tensor:
     return Tensor(apply(SLICE, x.node, start=starts, step=(1,) * x.ndim, shape=shape))
 
 
-def concatenate(arrays: Any, /, axis: int | None = 0, out: None = None, *, dtype: Any = None,
-                casting: str = "same_kind") -> Tensor:
+def concatenate(
+    arrays: Any,
+    /,
+    axis: int | None = 0,
+    out: None = None,
+    *,
+    dtype: Any = None,
+    casting: str = "same_kind",
+) -> Tensor:
     tensors = promote(*arrays)
     if dtype is not None:
         tensors = tuple(x.astype(dtype) for x in tensors)
@@ -180,8 +195,9 @@ def concatenate(arrays: Any, /, axis: int | None = 0, out: None = None, *, dtype
     return Tensor(apply(CONCATENATE, *(x.node for x in tensors), axes=(axis,)))
 
 
-def stack(arrays: Any, axis: int = 0, out: None = None, *, dtype: Any = None,
-          casting: str = "same_kind") -> Tensor:
+def stack(
+    arrays: Any, axis: int = 0, out: None = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Tensor:
     tensors = promote(*arrays)
     axis = normalize_axis(axis, tensors[0].ndim + 1)
     return concatenate([expand_dims(x, axis) for x in tensors], axis, dtype=dtype)
@@ -192,8 +208,9 @@ def _at_least(x: Any, rank: int) -> Tensor:
     if value.ndim >= rank:
         return value
     if rank == 3:
-        return reshape(value, {0: (1, 1, 1), 1: (1, *value.shape, 1),
-                               2: (*value.shape, 1)}[value.ndim])
+        return reshape(
+            value, {0: (1, 1, 1), 1: (1, *value.shape, 1), 2: (*value.shape, 1)}[value.ndim]
+        )
     return reshape(value, (1,) * (rank - value.ndim) + value.shape)
 
 
@@ -245,10 +262,12 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Tenso
         bounds: list[Size] = [0]
         for length in lengths:
             bounds.append(length + bounds[-1])
-        return [_range(x, axis, a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+        return [_range(x, axis, a, b) for a, b in itertools.pairwise(bounds)]
     cuts = [None, *indices_or_sections, None]
-    return [_take_slices(x, [slice(a, b) if i == axis else slice(None) for i in range(x.ndim)])
-            for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [
+        _take_slices(x, [slice(a, b) if i == axis else slice(None) for i in range(x.ndim)])
+        for a, b in itertools.pairwise(cuts)
+    ]
 
 
 def tile(A: Any, reps: Any) -> Tensor:
@@ -272,9 +291,9 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Tensor:
         counts = np.broadcast_to(np.asarray(repeats), (x.shape[axis],))
         return FUNCTIONS[np.take](x, np.repeat(np.arange(x.shape[axis]), counts), axis)
     shape = x.node.shape
-    apart = (*shape[: axis + 1], 1, *shape[axis + 1:])
-    wide = (*shape[: axis + 1], as_size(repeats), *shape[axis + 1:])
-    joined = (*shape[:axis], shape[axis] * as_size(repeats), *shape[axis + 1:])
+    apart = (*shape[: axis + 1], 1, *shape[axis + 1 :])
+    wide = (*shape[: axis + 1], as_size(repeats), *shape[axis + 1 :])
+    joined = (*shape[:axis], shape[axis] * as_size(repeats), *shape[axis + 1 :])
     return reshape(broadcast_to(reshape(x, apart), wide), joined)
 
 
@@ -303,7 +322,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: 
 
     value = fill.pop() if fill else 0
     if value == 0 or x.node.type.size == 0:
-        return padded(x) if x.node.dtype is not bool_ or not value else padded(x)
+        return padded(x)
     inside = padded(broadcast_to(constant(np.ones((), x.dtype)), x.node.shape)) != 0
     return np.where(inside, padded(x), as_tensor(value, x.node.dtype).astype(x.dtype))
 
@@ -314,8 +333,8 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     down, right = max(-offset, 0), max(offset, 0)
     length = maximum(minimum(rows - down, columns - right), 0)
     x = _range(_range(x, x.ndim - 2, down, down + length), x.ndim - 1, right, right + length)
-    batch = tuple(range(x.ndim - 2))
-    label = x.ndim
+    label = x.ndim - 2
+    batch = tuple(range(label))
     return Tensor(apply(EINSUM, x.node, inputs=((*batch, label, label),), output=(*batch, label)))
 
 
@@ -357,8 +376,10 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     keys = [int(k) if isinstance(k, np.integer) else k for k in keys]
     for k in keys:
         if isinstance(k, bool | np.bool_ | Tensor | np.ndarray | list):
-            refuse(f"indexing with {type(k).__name__} is not covered",
-                   "use slices and integers; np.where for masks")
+            refuse(
+                f"indexing with {type(k).__name__} is not covered",
+                "use slices and integers; np.where for masks",
+            )
         if not (k is None or k is Ellipsis or isinstance(k, int | Dim | slice)):
             refuse(f"indexing with {k!r} of type {type(k).__name__}", "use slices and integers")
     used = sum(k is not None and k is not Ellipsis for k in keys)
@@ -369,8 +390,10 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     spot = keys.index(Ellipsis) if Ellipsis in keys else len(keys)
     keys[spot : spot + 1] = [slice(None)] * (x.ndim - used)
     slices = [k for k in keys if k is not None]
-    spans = [k if isinstance(k, slice) else _single(k, size)
-             for k, size in zip(slices, x.node.shape, strict=True)]
+    spans = [
+        k if isinstance(k, slice) else _single(k, size)
+        for k, size in zip(slices, x.node.shape, strict=True)
+    ]
     value = _take_slices(x, spans)
     sizes = iter(value.node.shape)
     shape: list[Size] = []
@@ -415,8 +438,7 @@ def _resolve(k: slice, size: Size) -> tuple[Size, int, Size]:
         start, stop, _ = k.indices(size)
         return start, step, len(range(start, stop, step))
     low, high = (0, size) if step > 0 else (-1, size - 1)
-    start = _clamp(k.start, size, low, high) if k.start is not None else (
-        low if step > 0 else high)
+    start = _clamp(k.start, size, low, high) if k.start is not None else (low if step > 0 else high)
     stop = _clamp(k.stop, size, low, high) if k.stop is not None else (high if step > 0 else low)
     return start, step, slice_length(start, stop, step)
 
@@ -430,30 +452,65 @@ def _clamp(bound: Any, size: Size, low: Size, high: Size) -> Size:
 
 Tensor.__getitem__ = getitem  # type: ignore[attr-defined]  # methods live with their functions
 
-FUNCTIONS.update({
-    np.reshape: reshape, np.transpose: transpose, np.permute_dims: transpose,
-    np.swapaxes: swapaxes, np.moveaxis: moveaxis, np.rollaxis: rollaxis,
-    np.expand_dims: expand_dims, np.squeeze: squeeze, np.broadcast_to: broadcast_to,
-    np.broadcast_arrays: broadcast_arrays, np.flip: flip, np.roll: roll,
-    np.fliplr: lambda m: flip(m, 1), np.flipud: lambda m: flip(m, 0),
-    np.concatenate: concatenate, np.stack: stack, np.hstack: hstack, np.vstack: vstack,
-    np.dstack: dstack, np.column_stack: column_stack, np.split: split,
-    np.array_split: array_split, np.hsplit: lambda a, n: split(a, n, 0 if np.ndim(a) == 1 else 1),
-    np.vsplit: lambda a, n: split(a, n, 0), np.tile: tile, np.repeat: repeat, np.pad: pad,
-    np.diagonal: diagonal, np.diag: diag, np.tril: tril, np.triu: triu,
-    np.ravel: lambda a, order="C": reshape(a, (-1,), order=order),
-    np.atleast_1d: atleast(1), np.atleast_2d: atleast(2), np.atleast_3d: atleast(3),
-    np.matrix_transpose: lambda x: swapaxes(x, -1, -2),
-    np.shape: lambda a: as_tensor(a).shape, np.ndim: lambda a: as_tensor(a).ndim,
-    np.size: lambda a, axis=None: as_tensor(a).size if axis is None else as_tensor(a).shape[axis],
-})
+FUNCTIONS.update(
+    {
+        np.reshape: reshape,
+        np.transpose: transpose,
+        np.permute_dims: transpose,
+        np.swapaxes: swapaxes,
+        np.moveaxis: moveaxis,
+        np.rollaxis: rollaxis,
+        np.expand_dims: expand_dims,
+        np.squeeze: squeeze,
+        np.broadcast_to: broadcast_to,
+        np.broadcast_arrays: broadcast_arrays,
+        np.flip: flip,
+        np.roll: roll,
+        np.fliplr: lambda m: flip(m, 1),
+        np.flipud: lambda m: flip(m, 0),
+        np.concatenate: concatenate,
+        np.stack: stack,
+        np.hstack: hstack,
+        np.vstack: vstack,
+        np.dstack: dstack,
+        np.column_stack: column_stack,
+        np.split: split,
+        np.array_split: array_split,
+        np.hsplit: lambda a, n: split(a, n, 0 if np.ndim(a) == 1 else 1),
+        np.vsplit: lambda a, n: split(a, n, 0),
+        np.tile: tile,
+        np.repeat: repeat,
+        np.pad: pad,
+        np.diagonal: diagonal,
+        np.diag: diag,
+        np.tril: tril,
+        np.triu: triu,
+        np.ravel: lambda a, order="C": reshape(a, (-1,), order=order),
+        np.atleast_1d: atleast(1),
+        np.atleast_2d: atleast(2),
+        np.atleast_3d: atleast(3),
+        np.matrix_transpose: lambda x: swapaxes(x, -1, -2),
+        np.shape: lambda a: as_tensor(a).shape,
+        np.ndim: lambda a: as_tensor(a).ndim,
+        np.size: lambda a, axis=None: (
+            as_tensor(a).size if axis is None else as_tensor(a).shape[axis]
+        ),
+    }
+)
 
 
 def _flatten(self: Tensor, order: str = "C") -> Tensor:
     return reshape(self, (-1,), order=order)
 
 
-for _name, _fn in (("reshape", reshape), ("transpose", transpose), ("swapaxes", swapaxes),
-                   ("squeeze", squeeze), ("repeat", repeat), ("diagonal", diagonal),
-                   ("flatten", _flatten), ("ravel", _flatten)):
+for _name, _fn in (
+    ("reshape", reshape),
+    ("transpose", transpose),
+    ("swapaxes", swapaxes),
+    ("squeeze", squeeze),
+    ("repeat", repeat),
+    ("diagonal", diagonal),
+    ("flatten", _flatten),
+    ("ravel", _flatten),
+):
     setattr(Tensor, _name, _fn)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from graphc import graph, ops
-from graphc.errors import DTypeError, GraphcError, TraceError
+from graphc.errors import DTypeError, TraceError
 from graphc.graph import Node, Op, Source, Value, apply, building
 from graphc.ops.elementwise import CAST
 from graphc.ops.shape import CONSTANT, DIMENSION, IOTA
@@ -73,28 +73,38 @@ class Tensor(Value, NDArrayOperatorsMixin):
         return np
 
     def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
-        refuse("a traced value has no numbers yet, so np.asarray and functions that are not NumPy's "
-               "cannot take it", "use NumPy or scipy.special functions, which graphc traces")
+        refuse(
+            "a traced value has no numbers yet, so np.asarray and functions that are not NumPy's "
+            "cannot take it",
+            "use NumPy or scipy.special functions, which graphc traces",
+        )
 
     # --- truth, numbers, assignment: refused ---------------------------------------------------
 
-    def __bool__(self) -> NoReturn:
-        refuse("the truth of a traced value is not known while tracing (an `if`, `and`, `or`, `not` "
-               "or `while` on it)", "use np.where for elements or graphc.cond for branches")
+    def __bool__(self) -> NoReturn:  # noqa: PLE0304  # it refuses
+        refuse(
+            "the truth of a traced value is not known while tracing (an `if`, `and`, `or`, `not` "
+            "or `while` on it)",
+            "use np.where for elements or graphc.cond for branches",
+        )
 
     def __float__(self) -> NoReturn:
-        refuse("float() of a traced value is not known while tracing", "keep it as it is; a 0-d "
-               "value is a scalar already")
+        refuse(
+            "float() of a traced value is not known while tracing",
+            "keep it as it is; a 0-d value is a scalar already",
+        )
 
     def __int__(self) -> NoReturn:
         refuse("int() of a traced value is not known while tracing", "use .astype(np.int64)")
 
-    def __index__(self) -> NoReturn:
+    def __index__(self) -> NoReturn:  # noqa: PLE0305  # it refuses
         refuse("a traced value cannot be a size or a Python index", "sizes come from x.shape")
 
     def __setitem__(self, key: object, value: object) -> NoReturn:
-        refuse("a traced value cannot be assigned to (x[i] = ...)",
-               "build the result with np.where, np.concatenate or np.stack")
+        refuse(
+            "a traced value cannot be assigned to (x[i] = ...)",
+            "build the result with np.where, np.concatenate or np.stack",
+        )
 
     def item(self, *args: object) -> NoReturn:
         refuse(".item() of a traced value is not known while tracing", "keep the 0-d value")
@@ -150,8 +160,10 @@ class Tensor(Value, NDArrayOperatorsMixin):
             raise TypeError("iteration over a 0-d value")
         size = self.node.shape[0]
         if not isinstance(size, int):
-            refuse(f"a Python loop over {size} elements needs a size known while tracing",
-                   "use array operations, or a fixed size")
+            refuse(
+                f"a Python loop over {size} elements needs a size known while tracing",
+                "use array operations, or a fixed size",
+            )
         return (self[i] for i in range(size))
 
     def __repr__(self) -> str:
@@ -202,8 +214,13 @@ def _arithmetic(name: str, ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     return method
 
 
-for _name, _ufunc in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply),
-                      ("floordiv", np.floor_divide), ("mod", np.remainder)):
+for _name, _ufunc in (
+    ("add", np.add),
+    ("sub", np.subtract),
+    ("mul", np.multiply),
+    ("floordiv", np.floor_divide),
+    ("mod", np.remainder),
+):
     setattr(TracedDim, f"__{_name}__", _arithmetic(_name, _ufunc))
     setattr(TracedDim, f"__r{_name}__", _arithmetic(f"r{_name}", _ufunc))
 
@@ -275,10 +292,18 @@ def _example(x: Any) -> Any:
     return kind if isinstance(kind, np.dtype) else kind()
 
 
-BOOLEAN = {"add": "logical_or", "multiply": "logical_and", "maximum": "logical_or",
-           "minimum": "logical_and", "bitwise_and": "logical_and", "bitwise_or": "logical_or",
-           "bitwise_xor": "logical_xor", "invert": "logical_not", "fmax": "logical_or",
-           "fmin": "logical_and"}
+BOOLEAN = {
+    "add": "logical_or",
+    "multiply": "logical_and",
+    "maximum": "logical_or",
+    "minimum": "logical_and",
+    "bitwise_and": "logical_and",
+    "bitwise_or": "logical_or",
+    "bitwise_xor": "logical_xor",
+    "invert": "logical_not",
+    "fmax": "logical_or",
+    "fmin": "logical_and",
+}
 """What a ufunc means on bools: NumPy's own loops."""
 INTEGER = {"fmax": "maximum", "fmin": "minimum"}
 IDENTITY_ON_INTEGERS = frozenset(("floor", "ceil", "trunc", "rint"))
@@ -339,8 +364,11 @@ def refuse_function(name: str) -> NoReturn:
 
     covered = {getattr(fn, "__name__", "") for fn in FUNCTIONS} | {*UFUNCS, *ops.BY_FUNCTION}
     near = difflib.get_close_matches(name, covered, 1, 0.5)
-    hint = f"the nearest that is covered is np.{near[0]}" if near else (
-        "write it with functions that are covered (see docs/numpy.md)")
+    hint = (
+        f"the nearest that is covered is np.{near[0]}"
+        if near
+        else ("write it with functions that are covered (see docs/numpy.md)")
+    )
     refuse(f"{name} is not covered by graphc", hint)
 
 

@@ -63,8 +63,9 @@ def leaf_type(leaf: Any, shown: str = "argument") -> TensorType:
     )
 
 
-def argument_names(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-                   ) -> list[str]:
+def argument_names(
+    fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> list[str]:
     """The parameter names that positional arguments land on, then the keyword names."""
     try:
         parameters = list(inspect.signature(fn).parameters.values())
@@ -73,27 +74,32 @@ def argument_names(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[
     names: list[str] = []
     for i in range(len(args)):
         if i < len(parameters) and parameters[i].kind in (
-                inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
+            inspect.Parameter.POSITIONAL_ONLY,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        ):
             names.append(parameters[i].name)
         elif parameters and any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
-            star = next(k for k, p in enumerate(parameters)
-                        if p.kind is inspect.Parameter.VAR_POSITIONAL)
+            star = next(
+                k for k, p in enumerate(parameters) if p.kind is inspect.Parameter.VAR_POSITIONAL
+            )
             names.append(f"{parameters[star].name}_{i - star}")
         else:
             names.append(f"x{i}")
     return [*names, *sorted(kwargs)]
 
 
-def abstract(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-             ) -> tuple[list[Any], Any, list[str], list[str]]:
+def abstract(
+    fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[list[Any], Any, list[str], list[str]]:
     """(leaves, tree, identifiers, names as the user writes them) of a call's arguments."""
     leaves: list[Any] = []
     identifiers: list[str] = []
     shown: list[str] = []
     ordered = {key: kwargs[key] for key in sorted(kwargs)}
     _, in_tree = trees.flatten((tuple(args), ordered))
-    for name, argument in zip(argument_names(fn, args, kwargs), (*args, *ordered.values()),
-                              strict=True):
+    for name, argument in zip(
+        argument_names(fn, args, kwargs), (*args, *ordered.values()), strict=True
+    ):
         more, tree = trees.flatten(argument)
         leaves += more
         for identifier, text in trees.leaf_names(tree, name):
@@ -102,8 +108,12 @@ def abstract(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, A
     return leaves, in_tree, _unique(identifiers, set()), shown
 
 
-def trace_function(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] = {},
-                   name: str | None = None) -> Traced:
+def trace_function(
+    fn: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] = {},
+    name: str | None = None,
+) -> Traced:
     """Trace fn on examples or types.
 
     Raises:
@@ -121,8 +131,13 @@ def trace_function(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[
     results, out_tree = trees.flatten(result)
     outputs = tuple(_output(x, fn).node for x in results)
     label = name or getattr(fn, "__name__", type(fn).__name__)
-    graph = Graph(trees.identifier(label), tuple(inputs), outputs, ("",) * len(outputs),
-                  inspect.getdoc(fn) or "")
+    graph = Graph(
+        trees.identifier(label),
+        tuple(inputs),
+        outputs,
+        ("",) * len(outputs),
+        inspect.getdoc(fn) or "",
+    )
     graph = named(graph, namer.names(), _output_paths(out_tree))
     return Traced(graph, in_tree, out_tree, tuple(shown))
 
@@ -139,8 +154,10 @@ def _output(x: Any, fn: Callable[..., Any]) -> Tensor:
 
 def _output_paths(out_tree: Any) -> list[str]:
     """The part of each output's path that names it: dict keys and attributes, not positions."""
-    return ["_".join(str(e.entry) for e in accessor if not isinstance(e.entry, int))
-            for accessor in out_tree.accessors()]
+    return [
+        "_".join(str(e.entry) for e in accessor if not isinstance(e.entry, int))
+        for accessor in out_tree.accessors()
+    ]
 
 
 def named(graph: Graph, found: Mapping[Node, str], paths: Sequence[str]) -> Graph:
@@ -173,14 +190,13 @@ def named(graph: Graph, found: Mapping[Node, str], paths: Sequence[str]) -> Grap
     used = {x.name for x in graph.inputs}
     for node, path in zip(outputs, paths, strict=True):
         computed = node.op.name not in ("input", "constant") and node.name not in names
-        wanted = (node.name if computed and node.name else trees.identifier(path) if path else "out")
+        wanted = node.name if computed and node.name else trees.identifier(path) if path else "out"
         names.append(_free(wanted, {*used, *names} | (taken - {node.name})))
     return replace(graph, outputs=outputs, output_names=tuple(names))
 
 
 def called(graph: Graph, output_names: Sequence[str]) -> Graph:
-    """The graph with these output names and unique node names; names that are taken get a number.
-    """
+    """The graph with these output names and unique node names; a taken name gets a number."""
     graph = named(graph, {}, [""] * len(graph.outputs))
     inside = {node.name: node for node in graph.nodes if node.name}
     names: list[str] = []
