@@ -12,6 +12,7 @@
 #include <numpy/arrayscalars.h>
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #ifdef __linux__
 #include <sys/mman.h>
