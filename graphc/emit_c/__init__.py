@@ -14,6 +14,7 @@ from graphc.loops import (
     Apply,
     Argument,
     Assign,
+    Buffer,
     Comment,
     Declare,
     Expr,
@@ -167,16 +168,24 @@ class _Writer:
 
     def buffers(self, program: Program) -> None:
         """Where in the workspace each array lies."""
-        for buffer in program.buffers:
+        laid: list[Buffer] = []
+        for buffer in sorted(program.buffers, key=lambda b: len(str(b.offset))):
             kind = C_TYPES[str(buffer.dtype)]
-            offset = self.printer.size(buffer.offset)[0]
-            place = "workspace" if buffer.offset == 0 else f"((char *)workspace + {offset})"
-            if buffer.offset != 0:
-                place = f"(void *){place}"
             shape = ", ".join(map(str, buffer.shape))
-            self.put(f"{kind} *const {buffer.name} = {place};", 1, f"[{shape}]")
+            self.put(f"{kind} *const {buffer.name} = {self.place(buffer, laid)};", 1, f"[{shape}]")
+            laid.append(buffer)
         if program.buffers:
             self.lines.append("")
+
+    def place(self, buffer: Buffer, laid: list[Buffer]) -> str:
+        """Where the buffer starts, from the workspace or from an earlier buffer: the shorter."""
+        starts = [("workspace", buffer.offset)]
+        starts += [(other.name, buffer.offset - other.offset) for other in laid]
+        written = [(base, self.printer.size(step)[0]) for base, step in starts]
+        base, step = min(written, key=lambda pair: (pair[1] != "0", len(pair[1]), pair[1][0] == "-"))
+        if step == "0":
+            return base if base == "workspace" else f"(void *){base}"
+        return f"(void *)((char *){base} + {step})"
 
     def body(self, body: tuple[Stmt, ...], depth: int) -> None:
         for i, stmt in enumerate(body):

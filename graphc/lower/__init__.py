@@ -139,14 +139,15 @@ def _notes(graph: Graph) -> Callable[[Node], str]:
 
 def _sections(graph: Graph, plan: Schedule, writer: Writer) -> Iterator[Stmt]:
     """The statements, under one comment for the forward and one for the backward part."""
-    parts = {x.part for x in plan.placed}
+    part = _parts(graph)
+    parts = {part[x] for x in plan.placed}
     current = ""
     for item in plan.root.items:
         inside = [x for x in steps(item) if writer.is_needed(x)]
         if not inside:
             continue
-        found = " and ".join(part for part in ("forward", "backward", "update")
-                             if any(x.part == part for x in inside))
+        found = " and ".join(p for p in ("forward", "backward", "update")
+                             if any(part[x] == p for x in inside))
         if len(parts) > 1 and found != current and (
                 isinstance(item, Nest) or any(x.name for x in inside) or not current):
             current = found
@@ -156,6 +157,15 @@ def _sections(graph: Graph, plan: Schedule, writer: Writer) -> Iterator[Stmt]:
         else:
             yield from (Comment(text) for text in _equations(inside))
             yield from writer.nest(item, {})
+
+
+def _parts(graph: Graph) -> dict[Node, str]:
+    """forward, backward, or update: what the user's function does with gradients."""
+    found: dict[Node, str] = {}
+    for node in graph.nodes:
+        later = any(found[x] != "forward" for x in node.operands)
+        found[node] = "update" if later and node.part == "forward" else node.part
+    return found
 
 
 def _equations(inside: Sequence[Node]) -> list[str]:
