@@ -19,8 +19,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from graphc.build.binding import Binding, bind, solve
-from graphc.build.cache import SUFFIX, CacheWarning, cache_folder, find, store, work_folder
+from graphc.build.binding import Binding, Solution, bind, solve
+from graphc.build.cache import (
+    SUFFIX,
+    CacheWarning,
+    cache_folder,
+    find,
+    limit_bytes,
+    store,
+    work_folder,
+)
 from graphc.build.compiler import (
     FLAGS,
     LINK_FLAGS,
@@ -37,7 +45,17 @@ from graphc.build.compiler import (
 from graphc.errors import BuildError
 from graphc.loops import Program
 
-__all__ = ["CacheWarning", "Function", "Loaded", "Unit", "bind", "export", "load", "solve"]
+__all__ = [
+    "CacheWarning",
+    "Function",
+    "Loaded",
+    "Solution",
+    "Unit",
+    "bind",
+    "export",
+    "load",
+    "solve",
+]
 
 Function = Callable[..., Any]
 FORMAT = "1"
@@ -114,9 +132,10 @@ def _load(
         with suppress(ImportError, OSError):  # removed or damaged since: compiled again
             return Loaded(unit.name, found, _module(binding.module, found))
     compiler = compiler or find_compiler()  # which now says what is missing
+    limit = limit_bytes()
     with work_folder(folder) as work:
         built = _compile(unit, binding, compiler, work, folder)
-        placed = store(folder, asked, compiler.key, built)
+        placed = store(folder, asked, compiler.key, built, limit)
     try:
         return Loaded(unit.name, placed, _module(binding.module, placed))
     except ImportError as error:
@@ -175,9 +194,8 @@ class _Jobs:
 
     def finish(self) -> None:
         while self.running:
-            what, process = self.running[0]
+            what, process = self.running.pop(0)
             finish(process, what)
-            del self.running[0]
 
     def __enter__(self) -> _Jobs:
         return self
@@ -185,7 +203,7 @@ class _Jobs:
     def __exit__(self, *_: object) -> None:
         for _what, process in self.running:
             process.kill()
-            process.communicate()
+            process.wait()
 
 
 def _flags(compiler: Compiler, work: Path, folder: Path) -> tuple[str, ...]:

@@ -120,12 +120,12 @@ def find(folder: Path, asked: str, compiler: str | None) -> Path | None:
     return None
 
 
-def store(folder: Path, asked: str, compiler: str, built: Path) -> Path:
+def store(folder: Path, asked: str, compiler: str, built: Path, limit: int) -> Path:
     """Moves a finished module into the cache; the least recently used make room."""
     place = folder / asked / f"{compiler}-{_digest(built)}{SUFFIX}"
     place.parent.mkdir(mode=0o700, exist_ok=True)
     os.replace(built, place)
-    make_room(folder, limit_bytes(), place)
+    make_room(folder, limit, place)
     return place
 
 

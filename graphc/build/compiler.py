@@ -115,7 +115,9 @@ def accepted_flags(compiler: Compiler, folder: Path) -> tuple[str, ...]:
     def accepts(flags: Iterable[str]) -> bool:
         # clang only warns of flags it ignores.
         command = (*compiler.command, "-Werror", *flags, "-c", source.name, "-o", "flags.o")
-        return _start(command, folder).wait() == 0
+        with _start(command, folder) as process:
+            process.communicate()
+        return process.returncode == 0
 
     if accepts(FLAGS):
         return FLAGS

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from graphc.build import Unit, export, load
+from graphc.build import Unit, export, load, solve
 from graphc.errors import ArgumentError
 from graphc.kernel.arguments import (
     check_outputs,
@@ -45,6 +45,7 @@ class Kernel:
         "_flatten",
         "_loaded",
         "_positional",
+        "_solutions",
         "_unflatten",
         "graph",
         "program",
@@ -77,39 +78,43 @@ class Kernel:
         self._flatten = flatten
         self._unflatten = unflatten
         self._positional = flatten is None if positional is None else positional
+        self._solutions = solve(program)
         self._loaded = load(unit, program)
         self._call, self._call_into, self._bind = self._loaded.fast.functions()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._positional and not kwargs:
+    def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if self._positional and out is None and not kwargs:
             result = self._call(*args)
             if result is not NotImplemented:
                 return result if self._unflatten is None else self._structured(result)
-        return self._call_slowly(args, kwargs)
-
-    def _call_slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The same for every other way of calling, and the place where errors are made."""
-        out = kwargs.pop("out", None)
         leaves = self._leaves(args, kwargs)
         if out is not None:
-            return self._structured(self._write(leaves, out))
+            return self._structured(self._write(leaves, self._outs(out)))
         result = self._call(*leaves)
-        if result is NotImplemented:
-            result = self._call(*convert(self.program, leaves))
-        if result is NotImplemented:
-            self._changed()
-        return self._structured(result)
+        if result is NotImplemented:  # the slow road, where errors are made
+            result = self._call(*convert(self.program, self._solutions, leaves))
+        return self._structured(self._changed() if result is NotImplemented else result)
 
-    def _write(self, leaves: Sequence[Any], out: Any) -> Any:
-        wanted = len(self.program.outputs)
-        outs = [out] if wanted == 1 and isinstance(out, np.ndarray) else list(out)
-        if len(outs) == wanted:
+    def _write(self, leaves: Sequence[Any], outs: Sequence[Any]) -> Any:
+        if len(outs) == len(self.program.outputs):
             result = self._call_into(*leaves, *outs)
             if result is not NotImplemented:
                 return result
-        inputs = convert(self.program, leaves)
-        result = self._call_into(*inputs, *check_outputs(self.program, inputs, outs))
+        inputs = convert(self.program, self._solutions, leaves)
+        checked = check_outputs(self.program, self._solutions, inputs, outs)
+        result = self._call_into(*inputs, *checked)
         return self._changed() if result is NotImplemented else result
+
+    def _outs(self, out: Any) -> Sequence[Any]:
+        """out= as a sequence: an array alone stands for the only output."""
+        if isinstance(out, tuple | list):
+            return out
+        if isinstance(out, np.ndarray) and len(self.program.outputs) == 1:
+            return (out,)
+        raise ArgumentError(
+            f"out= of {self.name} must be a list of {len(self.program.outputs)} arrays, one for "
+            f"each result, not {type(out).__name__}"
+        )
 
     def _leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any]:
         inputs = self.program.inputs
@@ -152,16 +157,15 @@ class Kernel:
             ArgumentError: as a call.
         """
         program = self.program
-        inputs = convert(program, self._leaves(args, kwargs))
+        inputs = convert(program, self._solutions, self._leaves(args, kwargs))
         if out is None:
-            shapes = output_shapes(program, dimensions(program, inputs))
+            shapes = output_shapes(program, dimensions(program, self._solutions, inputs))
             outs = [
                 np.zeros(shape, y.type.dtype.numpy)
                 for shape, y in zip(shapes, program.outputs, strict=True)
             ]
         else:
-            one = len(program.outputs) == 1 and isinstance(out, np.ndarray)
-            outs = check_outputs(program, inputs, [out] if one else list(out))
+            outs = check_outputs(program, self._solutions, inputs, self._outs(out))
         call = self._bind(*inputs, *outs)
         if call is NotImplemented:
             self._changed()

@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from graphc.build import solve
+from graphc.build import Solution
 from graphc.errors import ArgumentError
 from graphc.loops import Argument, Program
 from graphc.types import TensorType, evaluate
 
 Array = np.ndarray[Any, Any]
+Solutions = tuple[Solution, ...]
 
 
-def convert(program: Program, leaves: Sequence[object]) -> list[Array]:
+def convert(program: Program, solutions: Solutions, leaves: Sequence[object]) -> list[Array]:
     """The arrays (rank 0 for scalars) that the C function takes, in its order.
 
     Raises:
@@ -37,16 +38,16 @@ def convert(program: Program, leaves: Sequence[object]) -> list[Array]:
     arrays = [
         _convert(program.name, x, leaf) for x, leaf in zip(program.inputs, leaves, strict=True)
     ]
-    values = dimensions(program, arrays)
+    values = dimensions(program, solutions, arrays)
     for x, array in zip(program.inputs, arrays, strict=True):
-        _check_shape(program, x, array.shape, values)
+        _check_shape(program, solutions, x, array.shape, values)
     return [_plain(array, x.type) for x, array in zip(program.inputs, arrays, strict=True)]
 
 
-def dimensions(program: Program, arrays: Sequence[Array]) -> dict[str, int]:
+def dimensions(program: Program, solutions: Solutions, arrays: Sequence[Array]) -> dict[str, int]:
     """The run-time dimensions that these inputs have."""
     values = {}
-    for found in solve(program):
+    for found in solutions:
         elements = arrays[found.index].shape[found.axis]
         value, left = divmod(elements - found.offset, found.step)
         if left or value < 0:
@@ -143,7 +144,11 @@ def _out_of_range(kernel: str, x: Argument, value: object) -> ArgumentError:
 
 
 def _check_shape(
-    program: Program, x: Argument, shape: tuple[int, ...], values: Mapping[str, int]
+    program: Program,
+    solutions: Solutions,
+    x: Argument,
+    shape: tuple[int, ...],
+    values: Mapping[str, int],
 ) -> None:
     for axis, size in enumerate(x.type.shape):
         wanted = evaluate(size, values)
@@ -158,7 +163,7 @@ def _check_shape(
         told = " and ".join(
             f"{found.name} = {values[found.name]} from axis {found.axis} of argument "
             f"{program.inputs[found.index].shown!r}"
-            for found in solve(program)
+            for found in solutions
             if found.name in x.type.dims
         )
         raise ArgumentError(
@@ -176,7 +181,9 @@ def _plain(array: Array, wanted: TensorType) -> Array:
     return ready
 
 
-def check_outputs(program: Program, inputs: Sequence[Array], out: Sequence[object]) -> list[Array]:
+def check_outputs(
+    program: Program, solutions: Solutions, inputs: Sequence[Array], out: Sequence[object]
+) -> list[Array]:
     """The arrays that the caller gives for the results.
 
     Raises:
@@ -188,7 +195,7 @@ def check_outputs(program: Program, inputs: Sequence[Array], out: Sequence[objec
             f"{program.name} returns {_count(len(program.outputs), 'array')}, "
             f"but out= has {len(out)}; give one for each"
         )
-    shapes = output_shapes(program, dimensions(program, inputs))
+    shapes = output_shapes(program, dimensions(program, solutions, inputs))
     checked = []
     for y, shape, array in zip(program.outputs, shapes, out, strict=True):
         checked.append(_check_output(program.name, y, shape, array))
