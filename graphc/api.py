@@ -1,15 +1,27 @@
-"""What a user calls: `trace` a function, look at its `Graph`."""
+"""What a user calls: `trace` a function and look at its `Graph`; `compile` it; `jit` it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import numpy as np
 
 from graphc import graph as core
 from graphc import passes, reference, transform, trees
+from graphc.emit_c import CUnit, emit
 from graphc.errors import ArgumentError, TraceError
-from graphc.trace import Traced, trace_function
+from graphc.kernel import Kernel
+from graphc.loops import Program
+from graphc.lower import lower
+from graphc.trace import Tensor, Traced, leaf_type, trace_function
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -37,11 +49,11 @@ class Graph(core.Graph):
         Raises:
             ArgumentError: another structure, or an array that does not fit.
         """
-        results = reference.run(self, self.leaves(*args, **kwargs))
+        results = reference.run(self, self.leaves(args, kwargs))
         return trees.unflatten(self.out_tree, [x[()] for x in results])
 
-    def leaves(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """The arguments as one flat list in the order of `inputs`.
+    def leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """The arguments of a call as one flat list in the order of `inputs`.
 
         Raises:
             ArgumentError: the arguments have another structure than the traced ones.
@@ -159,3 +171,117 @@ def trace(fn: Callable[..., Any], *args: Any, name: str | None = None, **kwargs:
     """
     graph = of_traced(trace_function(fn, args, kwargs, name))
     return replace(graph, name=trees.identifier(name)) if name else graph
+
+
+def in_c(graph: core.Graph) -> tuple[Program, CUnit]:
+    """The loops that a graph becomes, and their text in C."""
+    if isinstance(graph, Graph):
+        program = lower(passes.optimize(graph.plain), graph.shown)
+    else:
+        program = lower(passes.optimize(graph))
+    return program, emit(program)
+
+
+def compile(
+    fn: Callable[..., Any] | core.Graph, *args: Any, name: str | None = None, **kwargs: Any
+) -> Kernel:
+    """A function or a graph as compiled C.
+
+    Args:
+        fn: a NumPy function, or a graph.
+        args, kwargs: for a function, examples or types of its arguments, as for `trace`.
+        name: the name of the C function; fn's own if None.
+
+    Returns:
+        A kernel that is called as fn is: the same structure of arguments and result.
+
+    Raises:
+        TraceError, ShapeError, DTypeError: as `trace`.
+        BuildError: there is no C compiler.
+    """
+    if not isinstance(fn, core.Graph):
+        graph: core.Graph = trace(fn, *args, name=name, **kwargs)
+    elif args or kwargs:
+        raise TraceError(f"the graph {fn.name} has types already; compile it without examples")
+    else:
+        graph = replace(fn, name=trees.identifier(name)) if name else fn
+    program, unit = in_c(graph)
+    if not isinstance(graph, Graph):
+        return Kernel(program, unit, graph=graph)
+    leaves = len(graph.inputs)
+    flat = graph.in_tree == trees.flatten(((0,) * leaves, {}))[1]
+    results = len(graph.outputs)
+    plain = (0,) * results if results != 1 else 0
+    unflatten = functools.partial(trees.unflatten, graph.out_tree)
+    return Kernel(
+        program,
+        unit,
+        flatten=None if flat else graph.leaves,
+        unflatten=None if graph.out_tree == trees.flatten(plain)[1] else unflatten,
+        graph=graph,
+    )
+
+
+class Jit(Generic[P, R]):
+    """A function that is compiled at the first call of each signature; see `jit`."""
+
+    def __init__(self, fn: Callable[P, R]) -> None:
+        self._fn = fn
+        self._kernels: dict[Hashable, Kernel] = {}
+        self._lock = threading.RLock()
+        # Without fn's own attributes: those of another Jit beneath it are not this one's.
+        functools.update_wrapper(self, fn, updated=())
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        values = self._positional(args, kwargs) if kwargs else args
+        leaves, tree = trees.flatten(values)
+        key = (tree, *map(_kind, leaves))
+        kernel = self._kernels.get(key)
+        if kernel is None:
+            if any(isinstance(leaf, Tensor) for leaf in leaves):
+                return self._fn(*args, **kwargs)
+            kernel = self._compile(key, values)
+        return kernel(*values)
+
+    def kernel(self, *args: P.args, **kwargs: P.kwargs) -> Kernel:
+        """The kernel that a call with these arguments runs, compiled if need be."""
+        values = self._positional(args, kwargs)
+        leaves, tree = trees.flatten(values)
+        return self._compile((tree, *map(_kind, leaves)), values)
+
+    def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """The arguments in the order of the signature, so that a name makes no other signature."""
+        bound = inspect.signature(self._fn).bind(*args, **kwargs)
+        if bound.kwargs:
+            raise TraceError(
+                f"jit of {self.__name__} cannot pass {', '.join(bound.kwargs)}, which "  # type: ignore[attr-defined]  # update_wrapper sets it
+                "can only be given by name; compile it with graphc.compile, or take it by position"
+            )
+        return bound.args
+
+    def _compile(self, key: Hashable, values: tuple[Any, ...]) -> Kernel:
+        with self._lock:
+            if key not in self._kernels:
+                self._kernels[key] = compile(self._fn, *values)
+            return self._kernels[key]
+
+
+def _kind(leaf: Any) -> Hashable:
+    """What of a leaf decides which kernel takes it."""
+    if isinstance(leaf, np.ndarray | np.generic):
+        return leaf.dtype, leaf.shape
+    if isinstance(leaf, bool | int | float):
+        return type(leaf).__name__
+    return None
+
+
+def jit(fn: Callable[P, R]) -> Jit[P, R]:
+    """fn, compiled to C at the first call of each signature: structure, dtypes and shapes.
+
+    A decorator. Later calls with the same signature only run the C; safe to call from many
+    threads. Python numbers are float64, int64 and bool scalars, as NumPy's own scalars are.
+    Inside a trace (of `grad`, say) fn itself is called. ``jit(fn).kernel(*args)`` is the kernel.
+
+    Raises when called: as `compile`, and as the kernel.
+    """
+    return Jit(fn)
