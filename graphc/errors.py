@@ -33,3 +33,7 @@ class DrawError(GraphcError, RuntimeError):
 
 class VerifyError(GraphcError, AssertionError):
     """A graph or program is not well formed: a bug in whatever made it."""
+
+
+class CheckError(GraphcError, AssertionError):
+    """`check` found results that differ where they must agree."""
