@@ -184,8 +184,7 @@ static inline ${ T } logaddexp_${ suffix }(${ T } a, ${ T } b)
 {
     if (a == b)
         return a + ${ "0.6931472f" if f else "0.6931471805599453" };
-    return a > b ? a + log1p${ f }(exp${ f }(b - a)) : b + log1p${ f }(exp${ f }(a - b))
-        + (a - a) * (b - b);
+    return a > b ? a + log1p${ f }(exp${ f }(b - a)) : b + log1p${ f }(exp${ f }(a - b));
 }
 
 /*% elif helper == "polygamma" and suffix == "f64" %*/

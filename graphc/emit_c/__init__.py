@@ -95,8 +95,6 @@ def _helpers(used: set[tuple[str, str]]) -> list[tuple[str, str]]:
     for helper, suffix in used:
         if helper == "power" and suffix[0] == "i":
             wanted.add(("multiply", suffix))
-        if helper == "logaddexp":
-            wanted.add(("softplus", suffix))
         if helper == "polygamma":
             wanted.add(("polygamma", "f64"))
     unknown = {helper for helper, _ in wanted} - set(HELPER_ORDER)
