@@ -147,7 +147,9 @@ def test_a_depth_limits_what_is_expanded() -> None:
 
 LONG: list[Callable[..., Any]] = [
     lambda x: np.sqrt(sum(x * i for i in range(60))),
-    lambda x: np.sin(x + 2) * np.cos(x - 3) / np.tan(x + 4) * np.log(x) * np.sqrt(x) ** np.exp(x),
+    lambda x: (
+        np.sin(x + 2) * np.cos(x - 3) / np.tan(x - 4) * np.log(x) * np.sqrt(x) ** np.exp(x + 1)
+    ),
 ]
 
 
