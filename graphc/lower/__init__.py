@@ -54,7 +54,7 @@ def lower(graph: Graph, shown: Sequence[str] | None = None) -> Program:
                     for node, offset in sorted(offsets.items(), key=lambda kv: kv[0].serial))
     writer = Writer(graph, plan, stored, leaves, names, frozenset(by_output), _notes(graph))
     body = tuple(_sections(graph, plan, writer))
-    program = Program(graph.name, graph.doc, inputs, tuple(dims.values()), outputs, tables,
+    program = Program(Names().take(graph.name), graph.doc, inputs, tuple(dims.values()), outputs, tables,
                       buffers, total, body)
     loops.verify(program)
     return program
