@@ -2,6 +2,7 @@
 
 from graphc import errors
 from graphc.api import Graph, compile, jit, trace
+from graphc.check import Report, check
 from graphc.errors import GraphcError
 from graphc.kernel import Kernel
 from graphc.transform import grad, jvp, value_and_grad, vjp
@@ -13,7 +14,9 @@ __all__ = [
     "Graph",
     "GraphcError",
     "Kernel",
+    "Report",
     "bool_",
+    "check",
     "compile",
     "errors",
     "float32",

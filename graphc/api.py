@@ -6,7 +6,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from graphc.errors import ArgumentError, TraceError
 from graphc.kernel import Kernel
 from graphc.loops import Program
 from graphc.lower import lower
-from graphc.trace import Tensor, Traced, leaf_type, trace_function
+from graphc.trace import Tensor, trace_function
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -101,15 +101,10 @@ class Graph(core.Graph):
     @property
     def plain(self) -> core.Graph:
         """The same without trees, for functions that make graphs of graphs."""
-        return core.Graph(*(getattr(self, field.name) for field in fields(core.Graph)))
+        return core.Graph(self.name, self.inputs, self.outputs, self.output_names, self.doc)
 
     def _with(self, graph: core.Graph, out_tree: Any) -> Graph:
-        return Graph(
-            *(getattr(graph, field.name) for field in fields(core.Graph)),
-            self.in_tree,
-            out_tree,
-            self.shown,
-        )
+        return public(graph, self.in_tree, out_tree, self.shown)
 
     def _floating(self) -> list[str]:
         return [x.name for x in self.inputs if x.dtype.kind == "f" and x.name]
@@ -138,18 +133,17 @@ def _root(shown: str) -> str:
     return shown.partition("[")[0].partition(".")[0]
 
 
-def of_traced(traced: Traced) -> Graph:
-    """The public graph of what `trace_function` returns."""
-    graph = traced.graph
+def public(graph: core.Graph, in_tree: Any, out_tree: Any, shown: tuple[str, ...]) -> Graph:
+    """The graph with the trees of its arguments and result."""
     return Graph(
         graph.name,
         graph.inputs,
         graph.outputs,
         graph.output_names,
         graph.doc,
-        traced.in_tree,
-        traced.out_tree,
-        traced.shown,
+        in_tree,
+        out_tree,
+        shown,
     )
 
 
@@ -169,8 +163,8 @@ def trace(fn: Callable[..., Any], *args: Any, name: str | None = None, **kwargs:
             and the way out.
         ShapeError, DTypeError: shapes or dtypes that do not fit, as in NumPy.
     """
-    graph = of_traced(trace_function(fn, args, kwargs, name))
-    return replace(graph, name=trees.identifier(name)) if name else graph
+    traced = trace_function(fn, args, kwargs, name)
+    return public(traced.graph, traced.in_tree, traced.out_tree, traced.shown)
 
 
 def in_c(graph: core.Graph) -> tuple[Program, CUnit]:

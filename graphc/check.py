@@ -1,0 +1,304 @@
+"""Checks a function by independent roads: its C, NumPy, both derivatives, finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc import reference, trees
+from graphc.api import Graph, compile, trace
+from graphc.errors import CheckError
+from graphc.trace import Tensor, inline, leaf_type
+from graphc.transform import jvp, vjp
+from graphc.types import DType, TensorType, evaluate
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One comparison: the largest difference, relative to the size of what is compared."""
+
+    what: str
+    error: float
+    limit: float
+    place: str
+    """Where the difference is largest: ``d_W[3, 2]``, with both values."""
+
+    @property
+    def ok(self) -> bool:
+        return self.error <= self.limit
+
+    def __str__(self) -> str:
+        verdict = "ok   " if self.ok else "WRONG"
+        return f"{verdict} {self.what}: {self.error:.1e} (limit {self.limit:.0e}) at {self.place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `check` found; ``print(report)`` shows a line for each comparison."""
+
+    name: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every comparison is within its limit."""
+        return all(finding.ok for finding in self.findings)
+
+    def raise_if_wrong(self) -> None:
+        """
+        Raises:
+            CheckError: with the comparisons that are not within their limits.
+        """
+        wrong = [str(finding) for finding in self.findings if not finding.ok]
+        if wrong:
+            raise CheckError(f"{self.name} failed its check: {'; '.join(wrong)}")
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.name}:", *(f"  {finding}" for finding in self.findings)])
+
+
+def check(
+    fn: Callable[..., Any],
+    *examples: Any,
+    tolerance: float | None = None,
+    seed: int = 0,
+    **kwargs: Any,
+) -> Report:
+    """Compare a function's C with NumPy, and its derivatives with each other.
+
+    Along random directions v and weights w it compares
+
+    - the compiled C of the function, and of its derivatives J v and Jᵀ w, with NumPy;
+    - ⟨J v, w⟩ with ⟨v, Jᵀ w⟩: forward mode with reverse mode;
+    - J v with central differences of the function, at outputs where two step sizes agree (where
+      they do not, the function is not smooth or too steep to tell).
+
+    Where NumPy overflows and the rewritten formula does not, the C is compared with the latter.
+
+    Args:
+        fn: as for `trace`.
+        examples, kwargs: arrays and numbers to check at, or types: then standard normal values
+            (integers 0 to 2, random bools) are drawn, with small run-time dimensions.
+        tolerance: largest difference that passes, relative to the largest magnitude of the array;
+            None: 4 eps^(2/3) of the output's dtype. Central differences may differ by 100 times
+            their own expected error eps^(2/3).
+        seed: of the random values.
+
+    Raises:
+        GraphcError: the function cannot be traced or compiled.
+    """
+    graph = fn if isinstance(fn, Graph) else trace(fn, *examples, **kwargs)
+    rng = np.random.default_rng(seed)
+    given = trees.flatten((examples, {key: kwargs[key] for key in sorted(kwargs)}))[0]
+    leaves = _values(given or [x.type for x in graph.inputs], rng)
+    with np.errstate(all="ignore"):
+        names = list(graph.output_names)
+        finding, _ = _c_against_numpy("C against NumPy", graph, leaves, names, tolerance)
+        return Report(graph.name, (finding, *_derivatives(graph, leaves, rng, tolerance)))
+
+
+def _values(given: Sequence[Any], rng: np.random.Generator) -> list[Array]:
+    """The arrays given, and random ones for types."""
+    types = [leaf_type(leaf) for leaf in given]
+    dims = {name: 3 + i for i, name in enumerate(dict.fromkeys(d for t in types for d in t.dims))}
+    found = []
+    for leaf, kind in zip(given, types, strict=True):
+        if isinstance(leaf, TensorType | DType):
+            shape = tuple(evaluate(size, dims) for size in kind.shape)
+            leaf = rng.standard_normal(shape)
+            if kind.dtype.kind != "f":
+                leaf = rng.integers(0, 3 if kind.dtype.kind == "i" else 2, shape)
+        found.append(np.asarray(leaf, kind.dtype.numpy))
+    return found
+
+
+def _c_against_numpy(
+    what: str,
+    graph: Graph,
+    leaves: Sequence[Array],
+    names: Sequence[str],
+    tolerance: float | None,
+) -> tuple[Finding, list[Array]]:
+    """The comparison, and the C's results."""
+    result = compile(graph.plain)(*leaves)
+    got = [np.asarray(x) for x in (result if len(names) != 1 else [result])]
+    want = reference.run(graph, leaves)
+    for i, other in enumerate(reference.run(graph.optimized(), leaves)):
+        if want[i].dtype.kind == "f":
+            want[i] = np.where(np.isfinite(want[i]), want[i], other)
+    compared = [
+        _difference(what, *parts, tolerance) for parts in zip(names, got, want, strict=True)
+    ]
+    return max(compared, key=_badness), got
+
+
+def _badness(finding: Finding) -> float:
+    return np.inf if np.isnan(finding.error) else finding.error / finding.limit
+
+
+def _difference(what: str, name: str, got: Array, want: Array, tolerance: float | None) -> Finding:
+    """Where `got` is furthest from `want`; equal infinities and nans are equal."""
+    limit = _limit(want, tolerance)
+    if got.shape != want.shape or got.dtype != want.dtype:
+        place = f"{name}: {got.dtype}{list(got.shape)} is not {want.dtype}{list(want.shape)}"
+        return Finding(what, np.inf, limit, place)
+    if not want.size:
+        return Finding(what, 0.0, limit, f"{name}, which is empty")
+    a, b = got.astype(np.float64), want.astype(np.float64)
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    apart = np.where(same, 0.0, np.abs(a - b)) / _scale(b)
+    apart = np.where(np.isnan(apart), np.inf, apart)
+    at = np.unravel_index(np.argmax(apart), apart.shape)
+    place = f"{_element(name, at)}, {got[at]} for {want[at]}"
+    return Finding(what, float(apart[at]), limit, place)
+
+
+def _limit(array: Array, tolerance: float | None) -> float:
+    if tolerance is not None:
+        return tolerance
+    return 4 * float(_eps(array)) ** (2 / 3)
+
+
+def _eps(array: Array) -> float:
+    return float(np.finfo(array.dtype if array.dtype.kind == "f" else np.float64).eps)
+
+
+def _scale(*arrays: Array) -> float:
+    """The largest finite magnitude, 1 if there is none."""
+    finite = [np.abs(x[np.isfinite(x)]) for x in arrays]
+    return max((float(x.max()) for x in finite if x.size), default=0.0) or 1.0
+
+
+def _element(name: str, at: tuple[Any, ...]) -> str:
+    return f"{name}[{', '.join(map(str, at))}]" if at else name
+
+
+def _derivatives(
+    graph: Graph, leaves: Sequence[Array], rng: np.random.Generator, tolerance: float | None
+) -> Iterator[Finding]:
+    moving = [i for i, x in enumerate(graph.inputs) if x.dtype.kind == "f"]
+    measured = [i for i, y in enumerate(graph.outputs) if y.dtype.kind == "f"]
+    if not moving or not measured:
+        return
+    values = reference.run(graph.optimized(), leaves)
+    v = [_direction(leaves[i], rng) for i in moving]
+    w = [_direction(values[i], rng) for i in measured]
+    derived = _derivative_graph(graph, moving, measured)
+    names = [f"J v of {graph.output_names[i]}" for i in measured]
+    names += [f"d_{graph.inputs[i].name}" for i in moving]
+    finding, both = _c_against_numpy(
+        "derivatives in C against NumPy", derived, [*leaves, *v, *w], names, tolerance
+    )
+    yield finding
+    pushed, pulled = both[: len(measured)], both[len(measured) :]
+    yield _identity(pushed, pulled, v, w, tolerance)
+    yield _differences(
+        graph, leaves, dict(zip(moving, v, strict=True)), measured, pushed, tolerance
+    )
+
+
+def _direction(like: Array, rng: np.random.Generator) -> Array:
+    return np.asarray(rng.standard_normal(like.shape), like.dtype)
+
+
+def _derivative_graph(graph: Graph, moving: Sequence[int], measured: Sequence[int]) -> Graph:
+    """(inputs, v, w) -> (J v of each measured output, Jᵀ w of each moving input)."""
+
+    def derivatives(leaves: list[Tensor], v: list[Tensor], w: list[Tensor]) -> Any:
+        def measure(*moved: Tensor) -> list[Tensor]:
+            filled = list(leaves)
+            for i, x in zip(moving, moved, strict=True):
+                filled[i] = x
+            results = inline(graph.plain, filled)
+            return [results[i] for i in measured]
+
+        at = [leaves[i] for i in moving]
+        _, pushed = jvp(measure, at, v)
+        _, pull = vjp(measure, *at)
+        return pushed, pull(w)
+
+    types = [x.type for x in graph.inputs]
+    return trace(
+        derivatives,
+        types,
+        [types[i] for i in moving],
+        [graph.outputs[i].type for i in measured],
+        name=f"{graph.name}_derivatives",
+    )
+
+
+def _identity(
+    pushed: Sequence[Array],
+    pulled: Sequence[Array],
+    v: Sequence[Array],
+    w: Sequence[Array],
+    tolerance: float | None,
+) -> Finding:
+    """⟨J v, w⟩ against ⟨v, Jᵀ w⟩, relative to the sum of the magnitudes of their terms."""
+    left, size_left = _inner(pushed, w)
+    right, size_right = _inner(v, pulled)
+    apart = abs(left - right) / (max(size_left, size_right) or 1.0)
+    limit = max(_limit(x, tolerance) for x in (*pushed, *pulled))
+    place = f"{left:.6g} and {right:.6g}"
+    if not np.isfinite(left) or not np.isfinite(right):
+        place += ", which are not finite: check where the function is differentiable"
+    return Finding("⟨J v, w⟩ against ⟨v, Jᵀ w⟩", apart, limit, place)
+
+
+def _inner(a: Sequence[Array], b: Sequence[Array]) -> tuple[float, float]:
+    """(the inner product, the sum of the magnitudes of its terms) in double precision."""
+    terms = [x.astype(np.float64) * y for x, y in zip(a, b, strict=True)]
+    return (float(sum(np.sum(t) for t in terms)), float(sum(np.sum(np.abs(t)) for t in terms)))
+
+
+def _differences(
+    graph: Graph,
+    leaves: Sequence[Array],
+    v: Mapping[int, Array],
+    measured: Sequence[int],
+    pushed: Sequence[Array],
+    tolerance: float | None,
+) -> Finding:
+    """Central differences along v against J v, where the function looks smooth."""
+    stable = graph.optimized()
+    eps = max(_eps(leaves[i]) for i in v)
+    step = eps ** (1 / 3) * max(1.0, *(_scale(leaves[i]) for i in v))
+
+    def at(t: float) -> list[Array]:
+        moved = [x + np.asarray(t, x.dtype) * v[i] if i in v else x for i, x in enumerate(leaves)]
+        results = reference.run(stable, moved)
+        return [results[i].astype(np.float64) for i in measured]
+
+    here, ahead, behind = at(0.0), at(step), at(-step)
+    near = [(a - b) / step for a, b in zip(at(step / 2), at(-step / 2), strict=True)]
+    compared = []
+    for i, output in enumerate(measured):
+        far = (ahead[i] - behind[i]) / (2 * step)
+        bend = (ahead[i] - 2 * here[i] + behind[i]) / step
+        wanted = pushed[i].astype(np.float64)
+        scale = _scale(wanted, here[i])
+        limit = tolerance if tolerance is not None else 100 * max(eps, _eps(pushed[i])) ** (2 / 3)
+        smooth = (np.abs(far - near[i]) <= limit * scale) & (np.abs(bend) <= 0.01 * scale)
+        compared.append(
+            _where_smooth(graph.output_names[output], wanted, near[i], smooth, scale, limit)
+        )
+    return max(compared, key=_badness)
+
+
+def _where_smooth(
+    name: str, wanted: Array, found: Array, smooth: Array, scale: float, limit: float
+) -> Finding:
+    what = "J v against central differences"
+    if not np.any(smooth):
+        return Finding(what, 0.0, limit, f"no element of {name}: none is smooth enough to tell")
+    apart = np.where(smooth, np.abs(wanted - found), 0.0) / scale
+    at = np.unravel_index(np.argmax(apart), apart.shape)
+    place = f"{_element(name, at)}, {wanted[at]:.6g} for {found[at]:.6g}"
+    kinks = int(np.sum(~smooth))
+    place += f"; {kinks} of {smooth.size} elements are not smooth here" if kinks else ""
+    return Finding(what, float(apart[at]), limit, place)
