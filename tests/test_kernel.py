@@ -125,7 +125,7 @@ def test_no_arguments_and_no_results() -> None:
 
 
 def test_a_kernel_may_be_called_as_its_wrapper_calls_things() -> None:
-    for name in ("call", "run", "bind", "functions", "module", "bytes", "workspace"):
+    for name in ("call", "run", "bind", "functions", "module", "bytes", "workspace", "g", "x"):
         made = Kernel(
             program(name, [("x", scalar)], [("y", scalar)]),
             unit(f"void {name}(double x, double *y)", "*y = x;"),

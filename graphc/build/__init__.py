@@ -203,7 +203,8 @@ class _Jobs:
     def __exit__(self, *_: object) -> None:
         for _what, process in self.running:
             process.kill()
-            process.wait()
+            with process:  # closes its pipe unread: a child of the compiler may hold it yet
+                pass
 
 
 def _flags(compiler: Compiler, work: Path, folder: Path) -> tuple[str, ...]:

@@ -11,7 +11,12 @@ from graphc.resources import render, template_folder
 from graphc.types import Atom, Dim, Size, names
 
 TEMPLATE = "fastcall.c"
-HELPERS = {"floordiv": "g_floor_div", "mod": "g_floor_mod", "min": "g_smaller", "max": "g_larger"}
+HELPERS = {
+    "floordiv": "fastcall_floor_div",
+    "mod": "fastcall_floor_mod",
+    "min": "fastcall_smaller",
+    "max": "fastcall_larger",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +109,11 @@ def bind(program: Program) -> Binding:
         for axis, size in enumerate(x.shape)
         if not any(d.name == size[4:] and d.value == f"shape_{x.name}[{axis}]" for d in dims)
     )
-    arguments = [f"g_call->in_{x.name}" for x in ins]
-    arguments += [f"g_call->dim_{name}" for name in program.dims]
-    arguments += [f"g_call->out_{y.name}" for y in outs]
+    arguments = [f"fastcall_call->in_{x.name}" for x in ins]
+    arguments += [f"fastcall_call->dim_{name}" for name in program.dims]
+    arguments += [f"fastcall_call->out_{y.name}" for y in outs]
     workspace = "" if program.workspace == 0 else c_size(program.workspace)
-    arguments += ["g_workspace"] if workspace else []
+    arguments += ["fastcall_workspace"] if workspace else []
     releases = bool(
         workspace
         or any(x.rank for x in (*ins, *outs))
