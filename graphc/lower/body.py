@@ -22,11 +22,11 @@ from graphc.loops import (
     Stmt,
     Store,
 )
-from graphc.lower.domain import axis_name, operand_indices, resolve
+from graphc.lower.domain import Access, axis_name, operand_indices, resolve
 from graphc.lower.index import decide, replace, simplify
 from graphc.lower.naming import Names
 from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
-from graphc.lower.storage import Array, is_local
+from graphc.lower.storage import Array, is_local, operands_at
 from graphc.types import Dim, Size, strides
 
 LONGEST_INLINE = 6
@@ -52,12 +52,20 @@ class Writer:
 
     def __post_init__(self) -> None:
         for node, reader in reversed(self.plan.placed.items()):
-            if not self.is_needed(node):
-                continue
-            for access in reader.domain.accesses:
-                spot = self.plan.placed.get(access.node)
-                if spot is not None and is_local(reader, access, spot):
-                    self.uses.setdefault(access.node, []).append(reader)
+            if self.is_needed(node):
+                for access in reader.domain.accesses:
+                    self.count(access, reader)
+
+    def count(self, access: Access, reader: Placed) -> None:
+        """Note one read; that of a value computed again reads what the value is made of."""
+        spot = self.plan.placed.get(access.node)
+        if spot is None:
+            return
+        if is_local(reader, access, spot):
+            self.uses.setdefault(access.node, []).append(reader)
+        elif access.node not in self.stored:
+            for operand in operands_at(access.node, access.index, self.plan):
+                self.count(operand, reader)
 
     def is_needed(self, node: Node) -> bool:
         """Whether the node has a statement: some are computed again wherever they are read."""

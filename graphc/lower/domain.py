@@ -31,6 +31,9 @@ class Domain:
     order: tuple[int, ...]
     """Axes with a loop, outermost first, as a loop nest of its own would have them."""
     accesses: tuple[Access, ...]
+    streams: bool
+    """Whether each element read is used about once, so that sharing loops pays; the others are
+    contractions, which want their whole iteration space to themselves."""
 
     @property
     def reduced(self) -> frozenset[int]:
@@ -105,10 +108,23 @@ def domain(node: Node) -> Domain:
 
     for operand, index in zip(node.operands, operand_indices(node, extents), strict=True):
         resolve(operand, index, meet)
-    looping = tuple(a for a in range(len(extents)) if extents[a] != 1)
-    order = _contraction_order(looping, output, accesses, node.shape) if isinstance(
-        element, Contraction) else looping
-    return Domain(node, extents, output, order, tuple(accesses))
+    order = tuple(a for a in range(len(extents)) if extents[a] != 1)
+    streams = not isinstance(element, Contraction)
+    if isinstance(element, Contraction):
+        streamed = _streamed(order, accesses)
+        streams = streamed is not None
+        order = streamed or _contraction_order(order, output, accesses, node.shape)
+    return Domain(node, extents, output, order, tuple(accesses), streams)
+
+
+def _streamed(looping: tuple[int, ...], accesses: list[Access]) -> tuple[int, ...] | None:
+    """The axes in the memory order of an operand that has them all: a contraction that reads each
+    element of it once (matrix times vector, say) is bound by memory and gains nothing by tiles."""
+    for access in accesses:
+        order = tuple(a for i in access.index for a in looping if i == Dim.named(axis_name(a)))
+        if sorted(order) == sorted(looping):
+            return order
+    return None
 
 
 def _contraction_order(

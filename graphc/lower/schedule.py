@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from graphc.graph import Contraction, Graph, Node
+from graphc.graph import Graph, Node
 from graphc.lower.domain import Domain, axis_name, domain, is_computed
 from graphc.types import Dim, Size
 
@@ -114,8 +114,8 @@ def _join(
     producers: list[Node],
 ) -> tuple[Nest, int] | None:
     """A loop of the block that the node may join, and the axis it then runs over."""
-    if isinstance(work.node.op.element, Contraction):
-        return None  # its own nest: blocking and packing want the whole iteration space
+    if not work.streams:
+        return None
     last = _last_needed(plan, block, depth, producers)
     spots = [last] if last >= 0 else []
     spots += [i for i in reversed(range(last + 1, len(block.items)))]
@@ -149,7 +149,7 @@ def _fits(
                 chosen = axis
     if chosen is None:
         chosen = remaining[0]
-        if _holds_contraction(nest):
+        if any(not plan.placed[x].domain.streams for x in steps(nest)):
             return None
     return chosen if work.extents[chosen] == nest.extent else None
 
@@ -159,10 +159,6 @@ def _axis_of(index: Size, remaining: list[int]) -> int | None:
         if index == Dim.named(axis_name(axis)):
             return axis
     return None
-
-
-def _holds_contraction(nest: Nest) -> bool:
-    return any(isinstance(x.op.element, Contraction) for x in steps(nest))
 
 
 def steps(item: Block | Nest | Step) -> Iterator[Node]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from graphc.graph import Elementwise, Graph, Node
-from graphc.lower.domain import Access, axis_name, is_computed
+from graphc.graph import Graph, Index, Node
+from graphc.lower.domain import Access, axis_name
 from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
-from graphc.types import Dim, Shape, Size, floordiv, product
+from graphc.types import Dim, Shape, Size, floordiv, product, substitute
 
 ALIGNMENT = 64
 
@@ -65,32 +65,40 @@ def is_local(reader: Placed, access: Access, spot: Placed) -> bool:
     return True
 
 
-def is_light(node: Node, plan: Schedule, counts: dict[Node, int]) -> bool:
-    """Whether a node is cheaper to compute again, from inputs and constants, than to store."""
-    if node in counts:
-        return counts[node] <= MOST_CHEAP_OPS
-    counts[node] = MOST_CHEAP_OPS + 1
-    if isinstance(node.op.element, Elementwise) and node.op.name in CHEAP and node.type.rank:
-        total = 1
-        for access in plan.placed[node].domain.accesses:
-            if is_computed(access.node):
-                if not is_light(access.node, plan, counts):
-                    return False
-                total += counts[access.node]
-        counts[node] = total
-    return counts[node] <= MOST_CHEAP_OPS
+def is_light(node: Node, index: Index, reader: Placed, plan: Schedule) -> bool:
+    """Whether element `index` (in the reader's axes) costs less to compute again at the reader,
+    from inputs, constants and the locals in scope there, than to store and load."""
+    return 0 < _recompute_cost(node, index, reader, plan, MOST_CHEAP_OPS) <= MOST_CHEAP_OPS
+
+
+def _recompute_cost(node: Node, index: Index, reader: Placed, plan: Schedule, budget: int) -> int:
+    """How many ops it takes, or more than the budget when that cannot be or is too many."""
+    if budget <= 0 or node.op.name not in CHEAP or not node.type.rank:
+        return MOST_CHEAP_OPS + 1
+    total = 1
+    for access in operands_at(node, index, plan):
+        spot = plan.placed.get(access.node)
+        if spot is not None and not is_local(reader, access, spot):
+            total += _recompute_cost(access.node, access.index, reader, plan, budget - total)
+    return total
+
+
+def operands_at(node: Node, index: Index, plan: Schedule) -> list[Access]:
+    """What element `index` of a computed node reads."""
+    work = plan.placed[node].domain
+    place = {axis_name(axis): index[d] for d, axis in enumerate(work.output)}
+    return [Access(a.node, tuple(substitute(i, place) for i in a.index)) for a in work.accesses]
 
 
 def stored_readers(graph: Graph, plan: Schedule) -> dict[Node, list[Placed]]:
     """For each node the places that read it through memory."""
-    counts: dict[Node, int] = {}
     found: dict[Node, list[Placed]] = {}
     for reader in plan.placed.values():
         for access in reader.domain.accesses:
             spot = plan.placed.get(access.node)
             if spot is None or is_local(reader, access, spot):
                 continue
-            if not is_light(access.node, plan, counts):
+            if not is_light(access.node, access.index, reader, plan):
                 found.setdefault(access.node, []).append(reader)
     return found
 
