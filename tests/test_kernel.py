@@ -291,8 +291,8 @@ def test_wrong_fixed_dimension() -> None:
 
 def test_dimensions_that_disagree(twice: Kernel) -> None:
     assert message(twice, ramp(3, 3), ramp(4)) == (
-        "axis 0 of argument 'x' of twice has 4 elements, and its type float64[n] asks for n = 3, "
-        "with n = 3 from axis 0 of argument 'A'; the dimensions must agree"
+        "axis 0 of argument 'x' of twice has 4 elements, and its type float64[n] asks for n = 3 "
+        "of axis 0 of argument 'A'; the dimensions must agree"
     )
     assert message(twice, ramp(3, 1), ramp(3)).startswith(
         "axis 1 of argument 'A' of twice has 1 element, and its type float64[n, n] asks for n = 3"
@@ -320,7 +320,7 @@ def test_computed_dimensions() -> None:
     assert list(kernel(ramp(4), ramp(3))) == [2, 2, 2, 2]
     assert message(kernel, ramp(4), ramp(4)) == (
         "axis 0 of argument 'y' of computed has 4 elements, and its type float64[n + 1] asks for "
-        "n + 1 = 3, with n = 2 from axis 0 of argument 'x'; the dimensions must agree"
+        "n + 1 = 3, with n = 2 of axis 0 of argument 'x'; the dimensions must agree"
     )
     assert message(kernel, ramp(5), ramp(3)) == (
         "axis 0 of argument 'x' of computed has 5 elements, but its type is float64[2*n] and no n "

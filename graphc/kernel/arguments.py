@@ -161,14 +161,15 @@ def _check_shape(
                 f"{x.type}; pass that shape, or compile {program.name} for this one"
             )
         told = " and ".join(
-            f"{found.name} = {values[found.name]} from axis {found.axis} of argument "
+            f"{found.name} = {values[found.name]} of axis {found.axis} of argument "
             f"{program.inputs[found.index].shown!r}"
             for found in solutions
             if found.name in x.type.dims
         )
+        computed = "" if str(size) in values else f"{size} = {wanted}, with "
         raise ArgumentError(
             f"{place} has {_count(shape[axis], 'element')}, and its type {x.type} asks for "
-            f"{size} = {wanted}, with {told}; the dimensions must agree"
+            f"{computed}{told}; the dimensions must agree"
         )
 
 
