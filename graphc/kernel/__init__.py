@@ -42,6 +42,7 @@ class Kernel:
         "_bind",
         "_call",
         "_call_into",
+        "_fast",
         "_flatten",
         "_loaded",
         "_positional",
@@ -81,12 +82,14 @@ class Kernel:
         self._solutions = solve(program)
         self._loaded = load(unit, program)
         self._call, self._call_into, self._bind = self._loaded.fast.functions()
+        # Where nothing stands between Python's arguments and results and those of the C.
+        self._fast = self._call if self._positional and unflatten is None else None
 
     def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        if self._positional and out is None and not kwargs:
-            result = self._call(*args)
+        if self._fast is not None and out is None and not kwargs:
+            result = self._fast(*args)
             if result is not NotImplemented:
-                return result if self._unflatten is None else self._structured(result)
+                return result
         leaves = self._leaves(args, kwargs)
         if out is not None:
             return self._structured(self._write(leaves, self._outs(out)))
