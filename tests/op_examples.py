@@ -145,6 +145,10 @@ STRUCTURAL: dict[str, list[Example]] = {
             ((1,), (0,)),
         ]
     ],
+    "diagonal": [
+        Example((a,), lambda x: np.einsum("...ii->...i", x).copy())
+        for a in [(3, 3), (1, 1), (0, 0), (2, 3, 3), (2, 1, 4, 4)]
+    ],
     "slice": list(_strided("slice")),
     "pad": [
         *_strided("pad"),

@@ -1,4 +1,4 @@
-"""Ops that move elements, and the leaves: inputs, constants, dimensions, ramps."""
+"""Ops that move elements."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from graphc.errors import ShapeError
 from graphc.graph import (
     Array,
     Computed,
-    Constant,
     Element,
     Index,
-    Leaf,
     Linear,
     Node,
-    NoDerivative,
     Op,
     Params,
     Reader,
@@ -27,37 +24,41 @@ from graphc.graph import (
     call,
 )
 from graphc.loops import Expr, Literal, Position
-from graphc.ops.reduce import sum_to
+from graphc.ops.leaves import CONSTANT, DIMENSION, INPUT, IOTA, LEAVES, axes, sizes
+from graphc.ops.reduce import embed_diagonal, sum_to
 from graphc.types import (
-    DType,
     Shape,
     Size,
     TensorType,
     at_most,
     broadcast_shapes,
     floordiv,
-    int64,
     maximum,
     mod,
     product,
     strides,
 )
 
+__all__ = [
+    "BROADCAST",
+    "CONCATENATE",
+    "CONSTANT",
+    "DIAGONAL",
+    "DIMENSION",
+    "INPUT",
+    "IOTA",
+    "PAD",
+    "RESHAPE",
+    "SHAPE",
+    "SLICE",
+    "TRANSPOSE",
+    "axes",
+    "broadcast_index",
+    "sizes",
+    "slice_length",
+]
+
 Infer = Callable[[tuple[TensorType, ...], Params], TensorType]
-ZERO = NoDerivative()
-
-
-def sizes(params: Params, key: str) -> Shape:
-    """A parameter that is a tuple of sizes."""
-    value = params[key]
-    if not isinstance(value, tuple):
-        raise ShapeError(f"{key} must be a tuple of sizes, not {value!r}")
-    return value  # type: ignore[return-value]  # a tuple of sizes by construction
-
-
-def axes(params: Params, key: str = "axes") -> tuple[int, ...]:
-    """A parameter that is a tuple of ints known at trace time."""
-    return tuple(int(axis) for axis in sizes(params, key))  # type: ignore[arg-type]
 
 
 def _static(params: Params, key: str) -> tuple[int, ...]:
@@ -90,71 +91,6 @@ def _row(
         domain=((-3.0, 3.0),) * domain,
     )
 
-
-# --- leaves -------------------------------------------------------------------------------------
-
-
-def _declared(types: tuple[TensorType, ...], params: Params) -> TensorType:
-    dtype, shape = params["dtype"], sizes(params, "shape")
-    if not isinstance(dtype, DType):
-        raise ShapeError(f"dtype {dtype!r} is not a graphc dtype")
-    return TensorType(dtype, shape)
-
-
-def _no_value(params: Params) -> Array:
-    raise ShapeError("an input has no value of its own")
-
-
-INPUT = Op("input", _declared, _no_value, Leaf(), ZERO, Symbol("input", "input", "special"))
-
-
-def _constant(params: Params) -> Array:
-    value = params["value"]
-    if not isinstance(value, Constant):
-        raise ShapeError(f"a constant holds an array, not {value!r}")
-    return value.array
-
-
-def _infer_constant(types: tuple[TensorType, ...], params: Params) -> TensorType:
-    array, dtype = _constant(params), params["dtype"]
-    if not isinstance(dtype, DType) or array.dtype != dtype.numpy:
-        raise ShapeError(f"constant of dtype {array.dtype} declared {dtype!r}")
-    return TensorType(dtype, array.shape)
-
-
-CONSTANT = Op(
-    "constant", _infer_constant, _constant, Leaf(), ZERO, Symbol("constant", "constant", "special")
-)
-
-DIMENSION = Op(
-    "dimension",
-    lambda types, params: TensorType(int64, ()),
-    lambda params: np.asarray(params["size"], np.int64),
-    Computed(lambda at, read, node: Position(_size(node.params, "size"))),
-    ZERO,
-    Symbol("size", "size", "special"),
-)
-
-
-def _size(params: Params, key: str) -> Size:
-    value = params[key]
-    if isinstance(value, tuple | str | float | DType | Constant):
-        raise ShapeError(f"{key} must be a size, not {value!r}")
-    return value
-
-
-def _ramp(at: Index, read: Reader, node: Node) -> Expr:
-    return loops.cast(Position(at[0]), node.dtype)
-
-
-IOTA = Op(
-    "iota",
-    _declared,
-    lambda params: np.arange(int(sizes(params, "shape")[0]), dtype=params["dtype"].numpy),  # type: ignore[union-attr,arg-type]
-    Computed(_ramp),
-    ZERO,
-    Symbol("iota", r"\operatorname{iota}", "special"),
-)
 
 # --- views --------------------------------------------------------------------------------------
 
@@ -239,6 +175,28 @@ BROADCAST = _row(
     View(_broadcast_index),
     lambda g, k, node: sum_to(g, node.operands[0].shape),
 )
+
+
+def _infer_diagonal(types: tuple[TensorType, ...], params: Params) -> TensorType:
+    if types[0].rank < 2 or types[0].shape[-1] != types[0].shape[-2]:
+        raise ShapeError("a diagonal needs two last axes of one size")
+    return types[0].with_shape(types[0].shape[:-1])
+
+
+def _transpose_diagonal(g: Value, k: int, node: Node) -> Value:
+    batch = tuple(range(node.type.rank - 1))
+    label = len(batch)
+    return embed_diagonal(g, (*batch, label, label), node.operands[0].shape)
+
+
+DIAGONAL = _row(
+    "diagonal",
+    _infer_diagonal,
+    lambda params, x: np.diagonal(x, axis1=-2, axis2=-1),
+    View(lambda at, node: (*at, at[-1])),
+    _transpose_diagonal,
+)
+"""Element (..., i) of the result is element (..., i, i) of the operand."""
 
 
 def _infer_slice(types: tuple[TensorType, ...], params: Params) -> TensorType:
@@ -403,7 +361,7 @@ CONCATENATE = _row(
     domain=2,
 )
 
-SHAPE = (INPUT, CONSTANT, DIMENSION, IOTA, RESHAPE, TRANSPOSE, BROADCAST, SLICE, PAD, CONCATENATE)
+SHAPE = (*LEAVES, RESHAPE, TRANSPOSE, BROADCAST, DIAGONAL, SLICE, PAD, CONCATENATE)
 
 
 def slice_length(start: Size, stop: Size, step: int) -> Size:
