@@ -94,6 +94,10 @@ class Graph(core.Graph):
         _, out_tree = trees.flatten((0, gradient) if value else gradient)
         return self._with(derived, out_tree)
 
+    def renamed(self, name: str) -> Graph:
+        """The same graph called `name`, which is also the name of its C function."""
+        return replace(self, name=trees.identifier(name))
+
     def optimized(self) -> Graph:
         """The graph after all passes, as it is when C is made of it."""
         return self._with(passes.optimize(self.plain), self.out_tree)
@@ -194,11 +198,13 @@ def compile(
         BuildError: there is no C compiler.
     """
     if not isinstance(fn, core.Graph):
-        graph: core.Graph = trace(fn, *args, name=name, **kwargs)
+        graph: core.Graph = trace(fn, *args, **kwargs)
     elif args or kwargs:
         raise TraceError(f"the graph {fn.name} has types already; compile it without examples")
     else:
-        graph = replace(fn, name=trees.identifier(name)) if name else fn
+        graph = fn
+    if name:
+        graph = replace(graph, name=trees.identifier(name))
     program, unit = in_c(graph)
     if not isinstance(graph, Graph):
         return Kernel(program, unit, graph=graph)

@@ -1,0 +1,193 @@
+"""The command `graphc`: what it writes, what it says, its exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from graphc.cli import app
+
+MODEL = '''
+import numpy as np
+import graphc
+
+LAYER = {"W": graphc.float64[3, 2], "b": graphc.float64[2]}
+
+
+def loss(x, y, t=1.0):
+    """A loss."""
+    z = x * y
+    return 0.5 * (z - t) ** 2
+
+
+def network(params, x):
+    return np.sum(np.tanh(x @ params["W"] + params["b"]))
+
+
+def annotated(x: graphc.float32["n"], scale: float = 2.0):
+    return np.sum(x) * scale
+
+
+def branching(x):
+    return x if x > 0 else -x
+
+
+def failing(x):
+    return {}["missing"]
+'''
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder, made current, with model.py in it."""
+    (tmp_path / "model.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "model", raising=False)
+    return tmp_path
+
+
+def run(*args: str) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr) of the command."""
+    result = CliRunner().invoke(app, args)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_compile_writes_c(model: Path) -> None:
+    code, out, err = run("compile", "model.py:loss", "float64", "float64", "-o", "out")
+    assert (code, err) == (0, "")
+    assert "wrote out/loss.c and out/loss.h" in out
+    assert "loss(x: float64[], y: float64[]) -> " in out
+    assert "void loss(double x, double y" in (model / "out/loss.c").read_text()
+
+
+def test_compile_with_a_gradient_and_a_name(model: Path) -> None:
+    code, out, err = run(
+        "compile",
+        "model.py:loss",
+        "float64",
+        "y=float64",
+        "t=float64",
+        "--grad",
+        "x,y",
+        "--name",
+        "step",
+        "--show",
+    )
+    assert (code, err) == (0, "")
+    assert "*d_x" in out
+    assert "d_y" in (model / "step.c").read_text()
+
+
+def test_types_may_be_named_in_the_module_or_annotated(model: Path) -> None:
+    for types in (
+        ["LAYER", "float64[n,3]"],
+        ["{W: float64[3, 2], 'b': float64[2]}", "float64[n, 3]"],
+        ["x=float64['n',3]", "params=LAYER"],
+    ):
+        code, out, err = run("compile", "model.py:network", *types)
+        assert (code, err) == (0, "")
+        assert "params['W']: float64[3, 2]" in out
+    code, out, _ = run("compile", "model.py:annotated")
+    assert code == 0
+    assert "annotated(x: float32[n])" in out
+
+
+def test_a_module_on_the_path_can_be_named(model: Path) -> None:
+    assert run("check", "model:loss", "1.0", "2")[0] == 0
+
+
+def test_check_passes_and_fails_with_its_exit_code(model: Path) -> None:
+    code, out, err = run("check", "model.py:loss", "float64", "0.5")
+    assert (code, err) == (0, "")
+    assert "ok    C against NumPy" in out
+    code, out, _ = run("check", "model.py:network", "LAYER", "float64[n,3]", "--tolerance", "1e-30")
+    assert code == 1
+    assert "WRONG" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["model.py"], "'model.py' does not name a function; write module.py:function"),
+        (["nowhere.py:f"], "there is no file nowhere.py"),
+        (["nowhere:f"], "cannot import nowhere: ModuleNotFoundError: No module named 'nowhere'"),
+        (
+            ["broken.py:f"],
+            "cannot import broken.py: ZeroDivisionError: division by zero at broken.py:1",
+        ),
+        (["model.py:lost"], "model.py has no function 'lost'; it has loss, network, annotated"),
+        (["model.py:loss"], "what are the types of x, y?"),
+        (["model.py:loss", "float63", "float64"], "'float63' is not a type; write float64"),
+        (["model.py:loss", "float64[", "float64"], "'float64[' is not a type"),
+        (
+            ["model.py:loss", "float64[2]", "float64[3]"],
+            "do not broadcast: 2 against 3 at model.py:10",
+        ),
+        (["model.py:branching", "float64"], "at model.py:23: use np.where"),
+        (["model.py:failing", "float64"], "the function raised KeyError: 'missing' at model.py:27"),
+        (["model.py:loss", "float64"], "the function raised TypeError: "),
+        (["model.py:loss", "float64", "float64", "--grad", "q"], "no input 'q'"),
+    ],
+)
+def test_bad_input_is_one_sentence(model: Path, args: list[str], sentence: str) -> None:
+    (model / "broken.py").write_text("1 / 0\n")
+    code, out, err = run("compile", *args)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("graphc: ")
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_debug_shows_the_traceback(model: Path) -> None:
+    code, _, err = run("compile", "model.py:branching", "float64", "--debug")
+    assert code == 2
+    assert "Traceback" in err
+    assert err.splitlines()[-1].startswith("graphc: ")
+
+
+def test_a_missing_compiler_is_a_sentence_after_the_c_is_written(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(model / "cache"))
+    code, out, err = run("compile", "model.py:loss", "float64", "float64", "--name", "uncompiled")
+    assert code == 3
+    assert "wrote uncompiled.c" in out
+    assert "no-such-compiler" in err
+    assert (model / "uncompiled.c").is_file()
+
+
+@pytest.mark.parametrize("command", ["compile", "check"])
+def test_help_shows_an_example(command: str) -> None:
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert f"graphc {command} model.py:loss" in " ".join(out.split())
+
+
+def test_without_arguments_it_shows_the_commands_and_exit_codes() -> None:
+    _, out, _ = run("--help")
+    assert "compile" in out
+    assert "3 the C or a picture could not be built" in " ".join(out.split())
+
+
+def test_usage_errors_have_their_code(model: Path) -> None:
+    assert run("compile", "model.py:loss", "float64", "--no-such-option")[0] == 2
+
+
+def test_the_installed_command_runs(model: Path) -> None:
+    code = "import sys; from graphc.cli import main; sys.argv[0] = 'graphc'; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, "check", "model.py:loss", "float64", "float64"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("loss:")
