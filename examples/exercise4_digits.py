@@ -134,11 +134,15 @@ def plot(losses, path):
 def export(predict, images, folder):
     """A folder with a whole C program: the network, the images and a main that classifies them."""
     files = list(predict.export(folder))
-    rows = ",\n    ".join(", ".join(f"{x:.9g}F" if x % 1 else f"{x:.0f}" for x in row)
-                          for row in images)
+    rows = [
+        ", ".join(f"{x:.9g}F" if x % 1 else f"{x:.0f}" for x in row)
+        for row in images.reshape(-1, 8)
+    ]
     (folder / "digits.h").write_text(
-        f"/* {len(images)} images of 8 x 8 pixels */\n#define DIGITS {len(images)}\n"
-        f"static const float digits[DIGITS * 64] = {{\n    {rows}\n}};\n"
+        f"/* {len(images)} images of 8 x 8 pixels, a row of pixels a line */\n"
+        f"#define DIGITS {len(images)}\nstatic const float digits[DIGITS * 64] = {{\n    "
+        + ",\n    ".join(rows)
+        + "\n};\n"
     )
     shutil.copy(Path(__file__).with_name("classify.c"), folder)
     return [*files, folder / "digits.h", folder / "classify.c"]
@@ -147,8 +151,11 @@ def export(predict, images, folder):
 def run_in_c(folder):
     """The labels that the exported program prints."""
     compiler = os.environ.get("CC", "cc").split()
-    subprocess.run([*compiler, "-std=c11", "-O2", "classify.c", "predict.c", "-o", "classify",
-                    "-lm"], cwd=folder, check=True)
+    subprocess.run(
+        [*compiler, "-std=c11", "-O2", "classify.c", "predict.c", "-o", "classify", "-lm"],
+        cwd=folder,
+        check=True,
+    )
     printed = subprocess.run([folder.resolve() / "classify"], check=True, capture_output=True)
     return np.array(printed.stdout.split(), dtype=np.int64)
 
@@ -164,10 +171,14 @@ def main(folder, epochs=60):
     export(predict, images, folder / "classify")
     in_c = run_in_c(folder / "classify")
     print(f"test accuracy: {np.mean(found == labels):.1%} of {len(labels)} digits")
-    print(f"the C program in {relative(folder / 'classify')} gives the same answer for "
-          f"{np.sum(in_c == found)} of {len(found)}")
-    print(f"loss curve: {relative(folder / 'loss.svg')}; "
-          f"training step: {relative(folder / 'train_step.c')}")
+    print(
+        f"the C program in {relative(folder / 'classify')} gives the same answer for "
+        f"{np.sum(in_c == found)} of {len(found)}"
+    )
+    print(
+        f"loss curve: {relative(folder / 'loss.svg')}; "
+        f"training step: {relative(folder / 'train_step.c')}"
+    )
     return np.mean(found == labels), bool(np.array_equal(in_c, found))
 
 
