@@ -1,0 +1,192 @@
+"""Left sides as patterns: traced once, then compared with nodes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphc.errors import VerifyError
+from graphc.graph import Array, Constant, Node, Op, Params, apply
+from graphc.ops.reduce import REDUCE, kept
+from graphc.ops.shape import BROADCAST, CONSTANT, INPUT, RESHAPE
+from graphc.rewrite.rule import AnyRule, Local, Rule
+from graphc.trace import Tensor
+from graphc.types import bool_, float64
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An op on patterns; `params` must be equal."""
+
+    op: Op
+    operands: tuple[Pattern, ...]
+    params: Params
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """A reduction over the axes the pattern binds; `shape` says what may follow it.
+
+    "bare": nothing. "kept": whatever makes it broadcast against its operand as keepdims does.
+    "free": any reshape.
+    """
+
+    op: Op
+    operand: Pattern
+    shape: str
+
+
+Pattern = Variable | Number | Applied | Reduced
+PATTERN_AXES = (1,)
+PATTERN_SHAPE = (3, 3)  # square, so that what is reduced still broadcasts against a variable
+
+
+@functools.cache
+def patterns(rule: Rule) -> tuple[Pattern, ...]:
+    """The left side as patterns: both orders of each commutative op, each form of keepdims."""
+    names = tuple(inspect.signature(rule.left).parameters)
+    variables = tuple(name for name in names if name not in ("axis", "keepdims"))
+    shape = PATTERN_SHAPE if "axis" in names else ()
+    inputs = [
+        apply(INPUT, dtype=bool_ if name in ("p", "q") else float64, shape=shape)
+        for name in variables
+    ]
+    known = {node: Variable(i) for i, node in enumerate(inputs)}
+    extra: dict[str, object] = {"axis": PATTERN_AXES} if "axis" in names else {}
+    found: dict[Pattern, None] = {}
+    for keepdims in (False, True) if "keepdims" in names else (None,):
+        given = extra if keepdims is None else {**extra, "keepdims": keepdims}
+        made = rule.left(*map(Tensor, inputs), **given)
+        if not isinstance(made, Tensor):
+            raise VerifyError(f"the left side of rule {rule.name!r} is no tensor")
+        found.update(dict.fromkeys(_variants(made.node, known, keepdims is True)))
+    return tuple(found)
+
+
+def _variants(node: Node, known: Mapping[Node, Variable], free: bool) -> list[Pattern]:
+    """Every pattern a traced left side stands for."""
+    if node in known:
+        return [known[node]]
+    if node.op is CONSTANT:
+        return [Number(float(array_of(node)))]
+    if node.op is RESHAPE and node.operands[0].op in REDUCE:
+        inner = node.operands[0]
+        return [
+            Reduced(inner.op, p, "free" if free else "kept")
+            for p in _variants(inner.operands[0], known, free)
+        ]
+    if node.op in REDUCE:
+        return [Reduced(node.op, p, "bare") for p in _variants(node.operands[0], known, free)]
+    choices = list(itertools.product(*(_variants(x, known, free) for x in node.operands)))
+    if node.op.commutative:
+        choices += [choice[::-1] for choice in choices]
+    frozen = HashableParams(node.params)
+    return [Applied(node.op, choice, frozen) for choice in choices]
+
+
+class HashableParams(dict):
+    """Parameters that may be part of a pattern, which is hashed."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self.items()))
+
+
+def roots(rule: AnyRule) -> tuple[Op, ...]:
+    """The ops a rule's left side may end in.
+
+    Raises:
+        VerifyError: the left side is a bare variable or number, which would match everything.
+    """
+    if isinstance(rule, Local):
+        return rule.roots
+    found: dict[Op, None] = {}
+    for pattern in patterns(rule):
+        if isinstance(pattern, Variable | Number):
+            raise VerifyError(f"rule {rule.name!r} has no op on its left side")
+        if isinstance(pattern, Reduced) and pattern.shape != "bare":
+            found[RESHAPE] = None
+        found[pattern.op] = None
+    return tuple(found)
+
+
+class Match:
+    """What the variables and the axes stand for."""
+
+    __slots__ = ("axes", "bound")
+
+    def __init__(self) -> None:
+        self.bound: dict[int, Node] = {}
+        self.axes: tuple[int, ...] | None = None
+
+    def fits(self, pattern: Pattern, node: Node) -> bool:
+        """Whether node is an instance of pattern, given what is bound already."""
+        if type(pattern) is Variable:
+            return self.bound.setdefault(pattern.index, node) is node
+        if type(pattern) is Applied:
+            return (
+                node.op is pattern.op
+                and (not pattern.params or pattern.params == node.params)
+                and all(map(self.fits, pattern.operands, node.operands))
+            )
+        if type(pattern) is Number:
+            return is_number(node, pattern.value)
+        return type(pattern) is Reduced and self._fits_reduction(pattern, node)
+
+    def _fits_reduction(self, pattern: Reduced, node: Node) -> bool:
+        inner = node
+        if pattern.shape != "bare" and node.op is RESHAPE:
+            inner = node.operands[0]
+        if inner.op is not pattern.op or (pattern.shape == "free" and inner is node):
+            return False
+        axes: tuple[int, ...] = inner.params["axes"]  # type: ignore[assignment]
+        if self.axes is None:
+            self.axes = axes
+        if self.axes != axes:
+            return False
+        if pattern.shape == "kept":
+            source = inner.operands[0].shape
+            lead = (1,) * (len(source) - len(node.shape))
+            if (*lead, *node.shape) != kept(source, axes):
+                return False
+        return self.fits(pattern.operand, inner.operands[0])
+
+
+def array_of(node: Node) -> Array:
+    """What a constant holds."""
+    value = node.params["value"]
+    if not isinstance(value, Constant):
+        raise VerifyError(f"{node!r} holds no array")
+    return value.array
+
+
+def number(node: Node) -> float | int | bool | None:
+    """The value of a scalar constant, broadcast or not; None for anything else."""
+    while node.op is BROADCAST or node.op is RESHAPE:
+        node = node.operands[0]
+    if node.op is not CONSTANT or node.type.size != 1:
+        return None
+    return array_of(node).item()
+
+
+def is_number(node: Node, value: float) -> bool:
+    """Whether node is this constant, to the sign of a zero, in its own dtype."""
+    held = number(node)
+    if held is None or isinstance(held, bool):
+        return False
+    mine = node.dtype.numpy.type(value).item()
+    return held == mine and (held != 0 or np.signbit(held) == np.signbit(mine))
