@@ -18,7 +18,7 @@ FLOORS = (
     ("loops",),
     ("graph",),
     ("ops",),
-    ("trace", "reference", "formula"),
+    ("trace", "reference", "loops_run", "formula"),
     ("derive", "rewrite"),
     ("rules",),
     ("passes", "lower"),

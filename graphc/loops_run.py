@@ -1,0 +1,180 @@
+"""Loop IR -> NumPy: every statement by its meaning, one element at a time.
+
+A second road from a lowered program to its numbers, without a compiler, and a stricter one: an
+index outside its buffer, a read of workspace that was never written or that another array has
+taken, and a misaligned buffer are errors here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import VerifyError
+from graphc.graph import Array
+from graphc.loops import (
+    Apply,
+    Assign,
+    Buffer,
+    Declare,
+    Expr,
+    Let,
+    Literal,
+    Local,
+    Loop,
+    Position,
+    Program,
+    Read,
+    Stmt,
+    Store,
+)
+from graphc.types import Dim, Size, evaluate
+
+Scalar = np.generic
+
+
+def run(program: Program, arrays: Sequence[Array], dims: Mapping[str, int] = {}) -> list[Array]:
+    """The program's outputs on these arrays, which have the dtypes and shapes it declares.
+
+    Args:
+        dims: a value for each of program.dims.
+
+    Raises:
+        VerifyError: the program reads or writes where it must not; the message names the
+            statement.
+    """
+    machine = _Machine(dict(dims))
+    for argument, array in zip(program.inputs, arrays, strict=True):
+        flat = np.asarray(array, argument.type.dtype.numpy).reshape(-1)
+        if argument.type.shape:
+            machine.memory[argument.name] = flat
+        else:
+            machine.scalars[argument.name] = flat[0]
+    for table in program.tables:
+        machine.memory[table.name] = table.values.reshape(-1)
+    total = evaluate(program.workspace, dims)
+    outputs = [
+        np.zeros([evaluate(size, dims) for size in y.type.shape], y.type.dtype.numpy)
+        for y in program.outputs
+    ]
+    for argument, output in zip(program.outputs, outputs, strict=True):
+        machine.memory[argument.name] = output.reshape(-1)
+        machine.writers[argument.name] = {}
+    for buffer in program.buffers:
+        machine.place(buffer, total)
+    with np.errstate(all="ignore"):
+        machine.body(program.body)
+    for argument, output in zip(program.outputs, outputs, strict=True):
+        if len(machine.writers[argument.name]) != output.size:
+            raise VerifyError(f"{program.name} leaves elements of {argument.name} unwritten")
+    return outputs
+
+
+@dataclass(slots=True)
+class _Machine:
+    """The state of a run."""
+
+    sizes: dict[str, int]
+    """Run-time dimensions and loop variables."""
+    scalars: dict[str, Scalar] = field(default_factory=dict)
+    memory: dict[str, Array] = field(default_factory=dict)
+    writers: dict[str, dict[int, str]] = field(default_factory=dict)
+    """For each array that the program fills, who wrote each of its bytes (elements of outputs)."""
+    offsets: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of each buffer: where it starts in the workspace, and the bytes of an element."""
+    workspace: dict[int, str] = field(default_factory=dict)
+
+    def place(self, buffer: Buffer, total: int) -> None:
+        """A buffer of its own; `workspace` notes which bytes it has in common with others."""
+        count = int(np.prod([evaluate(size, self.sizes) for size in buffer.shape]))
+        start = evaluate(buffer.offset, self.sizes)
+        if start % 64 or start + count * buffer.dtype.bytes > max(total, 0):
+            raise VerifyError(f"{buffer} lies at {start} in a workspace of {total} bytes")
+        self.memory[buffer.name] = np.zeros(count, buffer.dtype.numpy)
+        self.offsets[buffer.name] = (start, buffer.dtype.bytes)
+        self.writers[buffer.name] = self.workspace
+
+    def body(self, body: tuple[Stmt, ...]) -> None:
+        for stmt in body:
+            match stmt:
+                case Let(name, value) | Declare(name, value) | Assign(name, value):
+                    self.scalars[name] = self.value(value)
+                case Store(buffer, index, value):
+                    self.store(buffer, self.index(buffer, index), self.value(value))
+                case Loop(var, extent, inner):
+                    for i in range(self.size(extent)):
+                        self.sizes[var] = i
+                        self.body(inner)
+                    self.sizes.pop(var, None)
+
+    def value(self, expr: Expr) -> Scalar:
+        match expr:
+            case Literal(value, dtype):
+                return dtype.numpy.type(value)
+            case Local(name):
+                return self.scalars[name]
+            case Read(buffer, index):
+                return self.read(buffer, self.index(buffer, index))
+            case Position(size):
+                return np.int64(self.size(size))
+            case Apply("select", (test, then, other)):
+                return self.value(then if self.value(test) else other)
+            case Apply("cast", (inner,), dtype):
+                return self.value(inner).astype(dtype.numpy)
+            case Apply("polygamma", (order, x)):
+                return self.scalar("polygamma", {"order": int(self.value(order))}, x)  # type: ignore[call-overload]  # the order is an int
+            case Apply(function):
+                return self.scalar(function, {}, *expr.args)
+
+    def scalar(self, function: str, params: dict[str, int], *args: Expr) -> Scalar:
+        """A function by its row in the op table."""
+        values = (np.asarray(self.value(arg)) for arg in args)
+        return np.asarray(ops.OPS[function].evaluate(params, *values))[()]
+
+    def read(self, buffer: str, index: int) -> Scalar:
+        writers = self.writers.get(buffer)
+        if writers is not None:
+            for byte in self.bytes(buffer, index):
+                if writers.get(byte) != buffer:
+                    raise VerifyError(f"{buffer}[{index}] was last written by {writers.get(byte)}")
+        return self.memory[buffer][index]
+
+    def store(self, buffer: str, index: int, value: Scalar) -> None:
+        for byte in self.bytes(buffer, index):
+            self.writers[buffer][byte] = buffer
+        self.memory[buffer][index] = value
+
+    def bytes(self, buffer: str, index: int) -> range:
+        """The keys of an element among the writers: its bytes in the workspace, or itself."""
+        start, width = self.offsets.get(buffer, (0, 1))
+        return range(start + index * width, start + (index + 1) * width)
+
+    def index(self, buffer: str, index: Size) -> int:
+        found = self.size(index)
+        if not 0 <= found < len(self.memory[buffer]):
+            raise VerifyError(
+                f"{buffer}[{index}] is element {found} of {len(self.memory[buffer])} "
+                f"where {self.sizes}"
+            )
+        return found
+
+    def size(self, size: Size) -> int:
+        if not isinstance(size, Dim):
+            return size
+        total = 0
+        for monomial, coefficient in size.terms:
+            part = coefficient
+            for atom in monomial:
+                if isinstance(atom, str):
+                    part *= self.sizes[atom]
+                    continue
+                a, b = self.size(atom.a), self.size(atom.b)
+                part *= _FUNCTIONS[atom.kind](a, b)
+            total += part
+        return total
+
+
+_FUNCTIONS = {"floordiv": int.__floordiv__, "mod": int.__mod__, "min": min, "max": max}
