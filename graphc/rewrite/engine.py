@@ -27,10 +27,21 @@ def rewrite(graph: Graph, rules: Sequence[AnyRule]) -> Graph:
     Raises:
         VerifyError: the rules do not settle, or a right side has another dtype; naming the rule.
     """
-    engine = Engine(tuple(rules), min((x.serial for x in graph.inputs), default=0))
-    image = engine.run((*graph.inputs, *graph.outputs))
-    final = _named(graph, image, engine.first)
+    kept = foreign(graph)
+    image = Engine(tuple(rules), kept).run((*graph.inputs, *graph.outputs))
+    final = _named(graph, image, kept)
     return replace(graph, outputs=tuple(final[image[x]] for x in graph.outputs))
+
+
+def foreign(graph: Graph) -> frozenset[Node]:
+    """Nodes captured from an outer trace: they depend on its inputs and on none of the graph's."""
+    own, others = set(graph.inputs), set[Node]()
+    for node in graph.nodes:
+        if any(x in own for x in node.operands):
+            own.add(node)
+        elif node not in own and (node.op is INPUT or any(x in others for x in node.operands)):
+            others.add(node)
+    return frozenset(others)
 
 
 @functools.lru_cache(maxsize=16)
@@ -52,9 +63,10 @@ SYMMETRIC = frozenset(("add", "multiply", "equal", "not_equal", "logical_and", "
 class Engine:
     """One run of a table of rules over a graph."""
 
-    def __init__(self, rules: tuple[AnyRule, ...], first: int) -> None:
+    def __init__(self, rules: tuple[AnyRule, ...], kept: frozenset[Node]) -> None:
         self.by_op = _index(rules)
-        self.first = first
+        self.rules = rules
+        self.kept = kept
         self.known: dict[Key, Node] = {}
         self.settled: dict[Node, Node] = {}
         self.steps: list[AnyRule] = []
@@ -65,11 +77,11 @@ class Engine:
         with _quiet():
             for node in walk(outputs):
                 self.steps = []
-                if node.serial < self.first or node.op is INPUT:
+                if node in self.kept or node.op is INPUT:
                     self.known.setdefault(_key(node), node)
                     image[node] = self.settled[node] = node
                 else:
-                    image[node] = self.settle(_with_operands(node, image))
+                    image[node] = self.settle(self.rebuilt(node, image))
         return image
 
     def settle(self, node: Node) -> Node:
@@ -95,9 +107,19 @@ class Engine:
         if done is not None:
             return done
         operands = tuple(self.adopt(x, root) for x in made.operands)
-        if made.serial > root.serial:
-            made = replace(made, operands=operands, serial=root.serial)
-        return self.settle(made)
+        return self.settle(replace(made, operands=operands, serial=root.serial))
+
+    def rebuilt(self, node: Node, image: Mapping[Node, Node]) -> Node:
+        """The node on what its operands became; the bodies of loops and branches rewritten."""
+        operands = tuple(image[x] for x in node.operands)
+        if any(isinstance(value, Graph) for value in node.params.values()):
+            params = {
+                key: rewrite(value, self.rules) if isinstance(value, Graph) else value
+                for key, value in node.params.items()
+            }
+            return replace(node, operands=operands, params=params)
+        same = all(a is b for a, b in zip(operands, node.operands, strict=True))
+        return node if same else replace(node, operands=operands)
 
     def count(self, rule: AnyRule, node: Node) -> None:
         self.steps.append(rule)
@@ -120,13 +142,6 @@ def _key(node: Node) -> Key:
     ):
         operands = operands[::-1]
     return (node.op, operands, tuple(node.params.items()))
-
-
-def _with_operands(node: Node, image: Mapping[Node, Node]) -> Node:
-    for operand in node.operands:
-        if image[operand] is not operand:
-            return replace(node, operands=tuple(image[x] for x in node.operands))
-    return node
 
 
 def attempt(rule: AnyRule, node: Node) -> Node | None:
@@ -171,7 +186,7 @@ def _quiet() -> Iterator[None]:
         building.part, building.cites, building.locate = before
 
 
-def _named(graph: Graph, image: Mapping[Node, Node], first: int) -> dict[Node, Node]:
+def _named(graph: Graph, image: Mapping[Node, Node], kept: frozenset[Node]) -> dict[Node, Node]:
     """Each node of the result with its final name, and with what it cites in the result.
 
     Of the names that meet in one node the forward part's wins, then the earliest.
@@ -183,7 +198,7 @@ def _named(graph: Graph, image: Mapping[Node, Node], first: int) -> dict[Node, N
             names.setdefault(image[node], node.name)
     final: dict[Node, Node] = {}
     for node in walk((*graph.inputs, *(image[x] for x in graph.outputs))):
-        if node.op is INPUT or node.serial < first:
+        if node.op is INPUT or node in kept:
             final[node] = node
             continue
         operands = tuple(final[x] for x in node.operands)
