@@ -12,6 +12,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Union
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,7 @@ class Constant:
         return f"<{self.array.dtype}{list(self.array.shape)}>"
 
 
-Param = Size | str | float | DType | Constant | tuple["Param", ...]
+Param = Union[Size, str, float, DType, Constant, "Graph", tuple["Param", ...]]
 Params = Mapping[str, Param]
 
 
@@ -63,8 +64,17 @@ class Source:
 # --- how an op is lowered: what element `at` of the result is, in the loop IR -----------------
 
 Index = tuple[Size, ...]
-Reader = Callable[[int, Index], Expr]
-"""reader(k, index) is element `index` of operand k."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """reader(k, index) is element `index` of operand k; `bind` makes an int64 value an index."""
+
+    read: Callable[[int, Index], Expr]
+    bind: Callable[[Expr], Size]
+
+    def __call__(self, k: int, index: Index) -> Expr:
+        return self.read(k, index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +116,17 @@ class Leaf:
     """An input or a constant: nothing to compute."""
 
 
-Element = Elementwise | View | Computed | Reduction | Contraction | Leaf
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Runs the graphs among its parameters; the result is a bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Part params["part"] of the bundle that operand 0 is."""
+
+
+Element = Elementwise | View | Computed | Reduction | Contraction | Leaf | Region | Part
 
 # --- how an op is derived: stated once, read in both directions --------------------------------
 
@@ -151,7 +171,12 @@ class NoDerivative:
     """Piecewise constant, or not a number: the derivative is zero everywhere it exists."""
 
 
-Derivative = Diagonal | Linear | Stated | NoDerivative
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """Derived by deriving the graphs among its parameters: see `derive`."""
+
+
+Derivative = Diagonal | Linear | Stated | NoDerivative | Nested
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,22 +13,42 @@ from graphc.graph import Array, Graph, Node, Param, Params
 from graphc.types import Dim, evaluate
 
 
-def run(graph: Graph, arrays: Sequence[object]) -> list[Array]:
-    """The graph's outputs on these arrays, in order.
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A graph among the parameters of a node, as `evaluate` sees it: callable, sizes known."""
+
+    graph: Graph
+    sizes: Mapping[str, int]
+
+    def __call__(self, arrays: Sequence[object]) -> list[Array]:
+        return run(self.graph, arrays, self.sizes)
+
+    def empty(self, output: int) -> Array:
+        """An array of the output's type with a leading axis of size 0."""
+        kind = self.graph.outputs[output].type
+        return np.zeros((0, *(evaluate(s, self.sizes) for s in kind.shape)), kind.dtype.numpy)
+
+
+def run(
+    graph: Graph, arrays: Sequence[object], known: Mapping[str, int] | None = None
+) -> list[Array]:
+    """The graph's outputs on these arrays, in order. `known` gives sizes found outside.
 
     Raises:
         ArgumentError: a count, dtype or shape that the graph does not take.
     """
-    values = run_nodes(graph, arrays)
+    values = run_nodes(graph, arrays, known)
     return [values[x] for x in graph.outputs]
 
 
-def run_nodes(graph: Graph, arrays: Sequence[object]) -> dict[Node, Array]:
+def run_nodes(
+    graph: Graph, arrays: Sequence[object], known: Mapping[str, int] | None = None
+) -> dict[Node, Array]:
     """The value of every node."""
     if len(arrays) != len(graph.inputs):
         raise ArgumentError(f"{graph.name} takes {len(graph.inputs)} arrays, {len(arrays)} given")
     values: dict[Node, Array] = {}
-    sizes: dict[str, int] = {}
+    sizes: dict[str, int] = dict(known or {})
     for node, given in zip(graph.inputs, arrays, strict=True):
         array = np.asarray(given)
         if array.ndim != node.type.rank or not np.can_cast(
@@ -50,14 +72,16 @@ def run_nodes(graph: Graph, arrays: Sequence[object]) -> dict[Node, Array]:
     return values
 
 
-def fixed(params: Params, sizes: Mapping[str, int]) -> Params:
+def fixed(params: Params, sizes: Mapping[str, int]) -> Mapping[str, Any]:
     """The parameters with run-time dimensions replaced by their values."""
     if not params:
         return params
 
-    def fix(value: Param) -> Param:
+    def fix(value: Param) -> Any:
         if isinstance(value, Dim):
             return evaluate(value, sizes)
+        if isinstance(value, Graph):
+            return Body(value, sizes)
         return tuple(fix(v) for v in value) if isinstance(value, tuple) else value
 
     return {key: fix(value) for key, value in params.items()}

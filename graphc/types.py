@@ -7,6 +7,7 @@ The same algebra serves shapes, index expressions and offsets.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -178,9 +179,55 @@ def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
 
 def _known(big: Size, small: Size, strict: bool) -> bool:
     """Whether big - small is positive (or >= 0) for every value of the names."""
-    terms = _terms(big - small)
-    constant = dict(terms).get((), 0)
-    return all(c > 0 or not m for m, c in terms) and (constant > 0 if strict else constant >= 0)
+    low = _lower(big - small)
+    return low > 0 if strict else low >= 0
+
+
+def _lower(size: Size) -> float:
+    """A lower bound over all values of the names; a minimum or maximum is tried on each side."""
+    if isinstance(size, int):
+        return size
+    for monomial, c in size.terms:
+        if len(monomial) == 1 and isinstance(monomial[0], Func):
+            atom = monomial[0]
+            if atom.kind in ("min", "max"):
+                rest = size - Dim(((monomial, c),))
+                sides = (_lower(rest + c * atom.a), _lower(rest + c * atom.b))
+                return max(sides) if (atom.kind == "max") == (c > 0) else min(sides)
+    return _bounds(size)[0]
+
+
+Interval = tuple[float, float]
+
+
+def _bounds(size: Size) -> Interval:
+    """An interval that holds the size, term by term."""
+    low = high = 0.0
+    for monomial, c in _terms(size):
+        span: Interval = (c, c)
+        for atom in monomial:
+            span = _times(span, (0.0, math.inf) if isinstance(atom, str) else _atom_bounds(atom))
+        low, high = low + span[0], high + span[1]
+    return low, high
+
+
+def _times(x: Interval, y: Interval) -> Interval:
+    # 0 * inf is 0 here: the sizes themselves are finite.
+    corners = [a * b if a and b else 0.0 for a in x for b in y]
+    return min(corners), max(corners)
+
+
+def _atom_bounds(atom: Func) -> Interval:
+    a, b = _bounds(atom.a), _bounds(atom.b)
+    if atom.kind == "min":
+        return min(a[0], b[0]), min(a[1], b[1])
+    if atom.kind == "max":
+        return max(a[0], b[0]), max(a[1], b[1])
+    if b[0] < 0:
+        return -math.inf, math.inf
+    if atom.kind == "mod":
+        return 0.0, b[1] - 1
+    return (0.0, a[1]) if a[0] >= 0 else (a[0], max(a[1], 0.0))
 
 
 def _decide(a: Size, b: Size, sign: str, proof: Callable[[Size, Size], bool], tie: bool) -> bool:
@@ -190,7 +237,7 @@ def _decide(a: Size, b: Size, sign: str, proof: Callable[[Size, Size], bool], ti
         return True
     if sign == "!= 0 of":
         raise ShapeError(f"whether dimension {a} is zero is known only at run time")
-    if _known(b, a, not tie) if sign in (">", ">=") else _known(a, b, not tie):
+    if _known(b, a, tie) if sign in (">", ">=") else _known(a, b, tie):
         return False
     raise ShapeError(
         f"whether {a} {sign} {b} is known only at run time, so a traced function cannot branch on "
@@ -234,20 +281,38 @@ def mod(a: Size, b: Size) -> Size:
 
 def minimum(a: Size, b: Size) -> Size:
     """The smaller size; decided at trace time where it can be."""
-    if _known(b, a, False):
-        return a
-    if _known(a, b, False):
-        return b
-    return Dim((((Func("min", a, b),), 1),))
+    return _extremum("min", (a, b), lambda x, y: _known(y, x, False))
 
 
 def maximum(a: Size, b: Size) -> Size:
     """The larger size; decided at trace time where it can be."""
-    if _known(b, a, False):
-        return b
-    if _known(a, b, False):
-        return a
-    return Dim((((Func("max", a, b),), 1),))
+    return _extremum("max", (a, b), lambda x, y: _known(x, y, False))
+
+
+def _extremum(kind: str, sizes: tuple[Size, ...], beats: Callable[[Size, Size], bool]) -> Size:
+    """The extremum in one order and without nesting, so that equal extrema are equal."""
+    parts = list(dict.fromkeys(part for size in sizes for part in _flat(kind, size)))
+    kept: list[Size] = []
+    for i, part in enumerate(parts):
+        rivals = [*kept, *parts[i + 1 :]]
+        if not any(beats(rival, part) for rival in rivals):
+            kept.append(part)
+    first, *others = sorted(kept, key=lambda part: (isinstance(part, int), str(part)))
+    result = first
+    for part in others:
+        result = Dim((((Func(kind, result, part),), 1),))
+    return result
+
+
+def _flat(kind: str, size: Size) -> list[Size]:
+    """What this size is the minimum (maximum) of; an added rest goes inside."""
+    for monomial, c in _terms(size):
+        if len(monomial) == 1 and isinstance(monomial[0], Func) and c == 1:
+            atom = monomial[0]
+            if atom.kind == kind:
+                rest = size - Dim(((monomial, c),))
+                return [*_flat(kind, atom.a + rest), *_flat(kind, atom.b + rest)]
+    return [size]
 
 
 def split(a: Size, b: Size) -> tuple[Size, Size]:
@@ -429,6 +494,22 @@ class TensorType:
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
 
     __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class BundleType(TensorType):
+    """The type of a node with several results (a loop, a branch): those of its parts."""
+
+    parts: tuple[TensorType, ...] = ()
+
+    def __str__(self) -> str:
+        return f"({', '.join(map(str, self.parts))})"
+
+    __repr__ = __str__
+
+
+def bundle(parts: Iterable[TensorType]) -> BundleType:
+    return BundleType(float64, (), tuple(parts))
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:

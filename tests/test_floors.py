@@ -14,11 +14,14 @@ PACKAGE = Path(__file__).parents[1] / "graphc"
 
 # A unit is the first path component below graphc/: a file, or a folder. No exceptions.
 FLOORS = (
-    ("errors", "types", "trees", "resources"),
+    ("errors",),
+    ("types", "trees", "resources"),
     ("loops",),
     ("graph",),
+    ("reference", "loops_run"),
+    ("maths",),
     ("ops",),
-    ("trace", "reference", "loops_run", "formula"),
+    ("trace", "formula"),
     ("derive", "rewrite"),
     ("rules",),
     ("passes", "lower"),
@@ -26,8 +29,7 @@ FLOORS = (
     ("build",),
     ("kernel",),
     ("transform",),
-    ("api", "explain"),
-    ("check",),
+    ("api", "explain", "check"),
     ("cli", "__init__"),
 )
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}

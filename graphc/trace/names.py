@@ -74,6 +74,11 @@ class _Active(threading.local):
 _active = _Active()
 
 
+def is_tracing() -> bool:
+    """Whether a function is being traced in this thread."""
+    return _active.namer is not None
+
+
 @contextmanager
 def naming() -> Iterator[Namer]:
     """Watches the user's functions while they run; a nested trace shares the outer one's names."""

@@ -13,16 +13,20 @@ from dataclasses import replace
 import numpy as np
 
 from graphc.errors import VerifyError
+from graphc.derive.control import parts_of, pull_region, push_region
 from graphc.graph import (
     Diagonal,
     Linear,
+    Nested,
     Node,
     NoDerivative,
+    Part,
     Stated,
     apply,
     building,
     walk,
 )
+from graphc.ops.control import count_of
 from graphc.ops.reduce import sum_to
 from graphc.trace import Tensor
 
@@ -55,6 +59,7 @@ def pull(
     One backward sweep in reverse order; contributions add up in the order the sweep meets them.
     """
     totals: dict[Node, Tensor] = {}
+    bundles: dict[Node, dict[int, Tensor]] = {}
 
     def add(node: Node, cotangent: Tensor) -> None:
         cotangent = _fitted(cotangent, node)
@@ -68,19 +73,24 @@ def pull(
         active = dependents(outputs, inputs)
         reach = set(active)
         for node in reversed(active):
-            total = totals.get(node)
-            if total is None:
-                continue
-            totals[node] = total = _adjoint_named(total, node)
-            if node in inputs and not node.operands:
-                continue
             building.cites = node
-            for k, operand in enumerate(node.operands):
-                if operand in reach:
-                    contribution = _pull_step(node, k, total)
-                    if contribution is not None:
-                        add(operand, contribution)
-            building.cites = None
+            total = totals.get(node)
+            if node in bundles:
+                parts = [bundles[node].get(k) for k in range(len(parts_of(node)))]
+                found = pull_region(node, parts, pull)
+            elif total is None:
+                continue
+            elif isinstance(node.op.element, Part):
+                bundles.setdefault(node.operands[0], {})[count_of(node.params, "part")] = total
+                continue
+            else:
+                totals[node] = total = _adjoint_named(total, node)
+                found = [_pull_step(node, k, total) if operand in reach else None
+                         for k, operand in enumerate(node.operands)]
+            for operand, contribution in zip(node.operands, found, strict=True):
+                if operand in reach and contribution is not None:
+                    add(operand, contribution)
+        building.cites = None
     return [totals.get(x) for x in inputs]
 
 
@@ -97,7 +107,7 @@ def _pull_step(node: Node, k: int, g: Tensor) -> Tensor | None:
         case Stated():
             given = rule.vjp(g, k, y, node)
             return None if given is None else _tensor(given)
-        case NoDerivative():
+        case NoDerivative() | Nested():
             return None
 
 
@@ -108,14 +118,21 @@ def push(
     known: dict[Node, Tensor] = {
         node: tangent for node, tangent in zip(inputs, tangents, strict=True) if is_smooth(node)
     }
+    bundles: dict[Node, list[Tensor | None]] = {}
     for node in dependents(outputs, inputs):
         if node in known:
             continue
         building.cites = node
-        tangent = _push_step(node, [known.get(x) for x in node.operands])
-        building.cites = None
+        if isinstance(node.op.derivative, Nested):
+            bundles[node] = push_region(node, [known.get(x) for x in node.operands], push)
+            continue
+        if isinstance(node.op.element, Part):
+            tangent = bundles[node.operands[0]][count_of(node.params, "part")]
+        else:
+            tangent = _push_step(node, [known.get(x) for x in node.operands])
         if tangent is not None:
             known[node] = _fitted(tangent, node)
+    building.cites = None
     return [known.get(x) for x in outputs]
 
 
@@ -144,7 +161,7 @@ def _push_step(node: Node, tangents: list[Tensor | None]) -> Tensor | None:
             ]
         case Stated():
             terms = [_tensor(rule.jvp(tuple(tangents), y, node))]
-        case NoDerivative():
+        case NoDerivative() | Nested():
             return None
     total: Tensor | None = None
     for term in terms:

@@ -1,0 +1,283 @@
+"""scan, while_loop, fori_loop and cond: a loop or branch that stays one in the graph and in C.
+
+Called as in JAX. Outside a trace they run as Python loops, so a function stays its own reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from graphc import trees
+from graphc.errors import ShapeError, TraceError
+from graphc.graph import Graph, Node, apply, rebuild, walk
+from graphc.ops.control import COND, ITEM, SCAN, WHILE
+from graphc.ops.shape import INPUT
+from graphc.trace.names import is_tracing
+from graphc.trace.tensor import Tensor, as_tensor, refuse, user_line
+from graphc.trace.tracing import trace_function
+from graphc.types import BundleType, Size, TensorType, bool_
+
+Body = Callable[..., Any]
+
+
+def scan(f: Body, init: Any, xs: Any = None, length: Any = None, reverse: bool = False
+         ) -> tuple[Any, Any]:
+    """(final carry, stacked outputs) of ``carry, y = f(carry, x)`` over the rows of xs.
+
+    Args:
+        f: takes (carry, x), returns (carry, y); the carry keeps its structure, shapes and dtypes.
+        init: the first carry, a pytree.
+        xs: a pytree of arrays with one leading length, or None (then f sees None).
+        length: the number of steps; needed when xs has no arrays.
+        reverse: from the last row to the first; outputs stay at their rows.
+
+    Raises:
+        TraceError, ShapeError: the carry changes its type (both sides are named), lengths differ.
+    """
+    if not is_tracing():
+        return _python_scan(f, init, xs, length, reverse)
+    carry, carry_tree = _tensors(init)
+    stacks, xs_tree = _tensors(xs)
+    steps = _length(stacks, length)
+    rows = [x.node.type.with_shape(x.node.shape[1:]) for x in stacks]
+    traced = trace_function(
+        lambda c, x: f(c, x), (trees.unflatten(carry_tree, [c.node.type for c in carry]),
+                               trees.unflatten(xs_tree, rows)), name="step")
+    result = trees.unflatten(traced.out_tree, traced.graph.outputs)
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise TraceError(f"the body of scan returns a pair (carry, y), not {traced.out_tree}"
+                         f"{_place()}")
+    carry = _same_carry("scan", carry, carry_tree, result[0])
+    if [c.node.type for c in carry] != [x.type for x in traced.graph.inputs[: len(carry)]]:
+        return scan(f, trees.unflatten(carry_tree, carry), xs, length, reverse)
+    body, outside = close(traced.graph)
+    node = apply(SCAN, *(x.node for x in (*carry, *stacks)), *outside, body=body,
+                 carry=len(carry), xs=len(stacks), length=steps, reverse=int(reverse))
+    parts = items(node)
+    _, y_tree = trees.flatten(result[1])
+    return (trees.unflatten(carry_tree, parts[: len(carry)]),
+            trees.unflatten(y_tree, parts[len(carry):]))
+
+
+def _python_scan(f: Body, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[Any, Any]:
+    leaves, tree = trees.flatten(xs)
+    steps = len(leaves[0]) if leaves else length
+    if steps is None:
+        raise ShapeError("scan without xs needs length=")
+    if any(len(x) != steps for x in leaves) or (length is not None and length != steps):
+        raise ShapeError(f"scan: xs have lengths {[len(x) for x in leaves]}, length={length}")
+    carry, ys = init, [None] * steps
+    for t in reversed(range(steps)) if reverse else range(steps):
+        carry, ys[t] = f(carry, trees.unflatten(tree, [x[t] for x in leaves]))
+    if not steps:
+        raise ShapeError("scan of length 0 on arrays has no outputs to stack; trace it instead")
+    return carry, trees.map_leaves(lambda *rows: np.stack(rows), *ys)
+
+
+def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any,
+               max_steps: int | None = None) -> Any:
+    """The first value of init, body(init), body(body(init)), ... for which cond is false.
+
+    Args:
+        cond_fun: value -> bool scalar.
+        body_fun: value -> value of the same structure, shapes and dtypes.
+        max_steps: a bound on the number of steps; with it the loop has a gradient (a scan of that
+            many steps of which those after the end do nothing), without it only a jvp.
+    """
+    if max_steps is not None:
+        return _bounded(cond_fun, body_fun, init_val, max_steps)
+    if not is_tracing():
+        value = init_val
+        while cond_fun(value):
+            value = body_fun(value)
+        return value
+    carry, tree = _tensors(init_val)
+    types = trees.unflatten(tree, [c.node.type for c in carry])
+    body = trace_function(lambda v: body_fun(v), (types,), name="body")
+    test = trace_function(lambda v: cond_fun(v), (types,), name="test")
+    result = trees.unflatten(body.out_tree, body.graph.outputs)
+    widened = _same_carry("while_loop", carry, tree, result)
+    if [c.node.type for c in widened] != [c.node.type for c in carry]:
+        return while_loop(cond_fun, body_fun, trees.unflatten(tree, widened))
+    _check_test("while_loop", test.graph)
+    (body_graph, test_graph), outside = _close_together(body.graph, test.graph)
+    node = apply(WHILE, *(c.node for c in carry), *outside, body=body_graph, test=test_graph,
+                 carry=len(carry))
+    return trees.unflatten(tree, items(node))
+
+
+def _bounded(cond_fun: Any, body_fun: Any, init: Any, max_steps: int) -> Any:
+    def step(value: Any, _: Any) -> Any:
+        return cond(cond_fun(value), body_fun, lambda v: v, value), None
+
+    return scan(step, init, None, length=max_steps)[0]
+
+
+def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
+    """value = body(i, value) for i in lower .. upper-1.
+
+    Bounds that are ints or sizes make a scan, with gradients both ways; traced bounds a
+    while_loop.
+    """
+    if not isinstance(lower, Tensor) and not isinstance(upper, Tensor):
+        def step(carry: Any, _: Any) -> Any:
+            i, value = carry
+            return (i + 1, body_fun(i, value)), None
+
+        count = upper - lower
+        if isinstance(count, int) and count <= 0:
+            return init_val
+        start = np.int64(lower) if isinstance(lower, int) else as_tensor(lower)
+        return scan(step, (start, init_val), None, length=count)[0][1]
+
+    def body(carry: Any) -> Any:
+        i, value = carry
+        return i + 1, body_fun(i, value)
+
+    start = as_tensor(lower).astype(np.int64)
+    return while_loop(lambda carry: carry[0] < upper, body, (start, init_val))[1]
+
+
+def cond(pred: Any, true_fun: Body, false_fun: Body, *operands: Any) -> Any:
+    """true_fun(*operands) or false_fun(*operands); only the branch taken runs.
+
+    Raises:
+        TraceError: the branches return other structures, shapes or dtypes (both are named).
+    """
+    if not isinstance(pred, Tensor):
+        return true_fun(*operands) if pred else false_fun(*operands)
+    if pred.node.type.shape:
+        raise ShapeError(f"cond decides on a scalar, not {pred.node.type}{_place()}; "
+                         "np.where chooses elements")
+    test = pred if pred.node.dtype is bool_ else pred != 0
+    leaves, tree = _tensors(operands)
+    types = trees.unflatten(tree, [x.node.type for x in leaves])
+    then = trace_function(lambda *xs: true_fun(*xs), types, name="then")
+    other = trace_function(lambda *xs: false_fun(*xs), types, name="otherwise")
+    _check_branches(then, other)
+    graphs, outside = _close_together(then.graph, other.graph)
+    node = apply(COND, test.node, *(x.node for x in leaves), *outside, then=graphs[0],
+                 other=graphs[1])
+    return trees.unflatten(then.out_tree, items(node))
+
+
+def _check_branches(then: Any, other: Any) -> None:
+    a = [str(x.type) for x in then.graph.outputs]
+    b = [str(x.type) for x in other.graph.outputs]
+    if then.out_tree != other.out_tree or a != b:
+        raise TraceError(f"the branches of cond differ{_place()}: the true one returns "
+                         f"({', '.join(a)}), the false one ({', '.join(b)}); make structures, "
+                         "shapes and dtypes equal (astype, broadcast_to)")
+
+
+def _check_test(name: str, test: Graph) -> None:
+    kinds = [x.type for x in test.outputs]
+    if kinds != [TensorType(bool_, ())]:
+        raise TraceError(f"the condition of {name} returns {kinds}, not one bool scalar{_place()}")
+
+
+def _same_carry(name: str, carry: list[Tensor], tree: Any, result: Any) -> list[Tensor]:
+    """The carry, in the dtypes the body gives back where those are wider Python numbers' ones.
+
+    Raises:
+        TraceError: the body returns another structure, shape or dtype.
+    """
+    given, given_tree = trees.flatten(result)
+    if given_tree != tree:
+        raise TraceError(f"the body of {name} returns a carry {given_tree}, it takes {tree}"
+                         f"{_place()}")
+    fitted = []
+    for k, (before, after) in enumerate(zip(carry, given, strict=True)):
+        if before.node.type == after.type:
+            fitted.append(before)
+            continue
+        if before.node.op.name == "constant" and before.node.shape == after.shape:
+            fitted.append(before.astype(after.dtype))
+            continue
+        raise TraceError(
+            f"the body of {name} changes part {k} of its carry from {before.node.type} to "
+            f"{after.type}{_place()}: start with np.zeros of that shape, or astype in the body")
+    return fitted
+
+
+def _tensors(tree: Any) -> tuple[list[Tensor], Any]:
+    leaves, structure = trees.flatten(tree)
+    return [as_tensor(x) for x in leaves], structure
+
+
+def _length(stacks: Sequence[Tensor], length: Any) -> Size:
+    if not stacks:
+        if length is None:
+            refuse("scan without xs needs the number of steps", "give length=")
+        return length
+    found = [x.node.shape[0] if x.node.shape else None for x in stacks]
+    if any(size is None or size != found[0] for size in found) or (
+            length is not None and length != found[0]):
+        shown = ", ".join(str(x.node.type) for x in stacks)
+        raise ShapeError(f"scan over {shown} with length={length}{_place()}: the first sizes differ")
+    return found[0]  # type: ignore[return-value]  # None was refused above
+
+
+def items(node: Node) -> list[Tensor]:
+    """The parts of a bundle."""
+    if not isinstance(node.type, BundleType):
+        raise ShapeError(f"{node!r} is no bundle")
+    return [Tensor(apply(ITEM, node, part=k)) for k in range(len(node.type.parts))]
+
+
+def close(graph: Graph) -> tuple[Graph, tuple[Node, ...]]:
+    """The graph with what it takes from outside as further inputs, and those outer nodes.
+
+    What does not depend on the inputs is taken whole, so it is computed once, outside.
+    """
+    (closed,), outside = _close_together(graph)
+    return closed, outside
+
+
+def _close_together(*graphs: Graph) -> tuple[list[Graph], tuple[Node, ...]]:
+    captured: dict[Node, None] = {}
+    for graph in graphs:
+        captured.update(dict.fromkeys(_captured(graph)))
+    outside = tuple(captured)
+    closed = []
+    for graph in graphs:
+        fresh = {x: replace(apply(INPUT, dtype=x.dtype, shape=x.shape), name=x.name)
+                 for x in outside}
+        taken = {x.name for x in graph.nodes if x.name and x not in captured}
+        fresh = {x: replace(y, name=None) if y.name in taken else y for x, y in fresh.items()}
+        image = rebuild(graph.outputs, lambda node: node, {**fresh, **{x: x for x in graph.inputs}})
+        closed.append(replace(graph, inputs=(*graph.inputs, *fresh.values()),
+                              outputs=tuple(image[x] for x in graph.outputs)))
+    return closed, outside
+
+
+def _captured(graph: Graph) -> list[Node]:
+    """Nodes the graph uses that do not depend on its inputs, but for those without operands
+    (constants), which stay inside."""
+    depends = set(graph.inputs)
+    found: dict[Node, None] = {}
+    for node in walk(graph.outputs):
+        if any(x in depends for x in node.operands):
+            depends.add(node)
+    for node in (*walk(graph.outputs),):
+        if node in depends:
+            found.update(dict.fromkeys(x for x in node.operands if _is_outer(x, depends)))
+    found.update(dict.fromkeys(x for x in graph.outputs if _is_outer(x, depends)))
+    return list(found)
+
+
+def _is_outer(node: Node, depends: set[Node]) -> bool:
+    own = node.op.name in ("constant", "dimension", "iota")
+    return node not in depends and not own
+
+
+def _place() -> str:
+    source = user_line()
+    return f" at {source}" if source else ""
+
+
+__all__ = ["close", "cond", "fori_loop", "items", "scan", "while_loop"]
