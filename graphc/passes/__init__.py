@@ -1,54 +1,98 @@
-"""Graph -> Graph. Each pass keeps what the graph computes, and promises one thing more."""
+"""Graph -> Graph. Each pass keeps what the graph computes, and promises one thing more.
+
+``GRAPHC_DUMP=simplify`` (or another pass, or ``all``) prints the graph after that pass on stderr;
+``GRAPHC_VERIFY=1`` checks the graph around every pass.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 
-from graphc.graph import Graph
-from graphc.rewrite import rewrite
+from graphc.graph import Graph, verify
+from graphc.rewrite import foreign, rewrite
 from graphc.rules import EXACT, FAST, GUARD, RELEASE, STABLE
 
 Pass = Callable[[Graph], Graph]
 
+SIMPLIFY = (*EXACT, *STABLE)
+HASTEN = (*SIMPLIFY, *FAST)
+
+
+def share(graph: Graph) -> Graph:
+    """Equal nodes become one: same op, operands and parameters."""
+    return rewrite(graph, ())
+
 
 def simplify(graph: Graph) -> Graph:
-    """One node a value, constants folded, and no EXACT or STABLE rule left that applies."""
-    return rewrite(graph, (*EXACT, *STABLE))
+    """Textbook formulas become finite, constants meet, what changes nothing goes; and share."""
+    return rewrite(graph, SIMPLIFY)
 
 
 def guard(graph: Graph) -> Graph:
-    """No branch of a `where` sends a nan into the gradient of the other."""
+    """The branch that a `where` does not take sends no nan into the gradient of the other."""
     return rewrite(graph, GUARD)
 
 
 def release(graph: Graph) -> Graph:
-    """No stop_gradient is left: no derivative will be taken any more."""
+    """No stop_gradient is left, for no derivative will be taken any more."""
     return rewrite(graph, RELEASE)
 
 
 def hasten(graph: Graph) -> Graph:
-    """No FAST rule left that applies: fewer operations, other roundings."""
-    return rewrite(graph, (*EXACT, *STABLE, *FAST))
+    """Fewer operations with other roundings: the FAST rules."""
+    return rewrite(graph, HASTEN)
 
 
 PREPARE: tuple[Pass, ...] = (simplify, guard)
 """Before derivatives are taken."""
 
-PIPELINE: tuple[Pass, ...] = (simplify, release)
-"""Before lowering."""
+PIPELINE: tuple[Pass, ...] = (simplify, release, simplify)
+"""Before lowering. Release makes work for the second simplify: a maximum that was stopped meets
+the same one that was not."""
 
-FAST_PIPELINE: tuple[Pass, ...] = (*PIPELINE, hasten)
+FAST_PIPELINE: tuple[Pass, ...] = (simplify, release, hasten)
 
 
 def prepare(graph: Graph) -> Graph:
+    """The graph as derivatives should see it.
+
+    Raises:
+        VerifyError: a rule or a pass is wrong.
+    """
     return run(PREPARE, graph)
 
 
 def optimize(graph: Graph, fast: bool = False) -> Graph:
+    """The graph, with its derivatives, as it is lowered; `fast` allows other roundings.
+
+    Raises:
+        VerifyError: a rule or a pass is wrong.
+    """
     return run(FAST_PIPELINE if fast else PIPELINE, graph)
 
 
 def run(passes: Sequence[Pass], graph: Graph) -> Graph:
+    """The passes, one after the other, with dumps and checks as the environment asks."""
+    shown = os.environ.get("GRAPHC_DUMP", "")
+    checked = os.environ.get("GRAPHC_VERIFY", "") not in ("", "0")
+    if checked:
+        check(graph)
     for step in passes:
         graph = step(graph)
+        if shown in (step.__name__, "all"):
+            sys.stderr.write(f"# after {step.__name__}\n{graph}\n")
+        if checked:
+            check(graph)
     return graph
+
+
+def check(graph: Graph) -> None:
+    """`verify`, for a graph that may have captured values of an outer trace.
+
+    Raises:
+        VerifyError: naming the node.
+    """
+    if not foreign(graph):  # the outer trace declares, and names, what the inner one captures
+        verify(graph)

@@ -5,7 +5,7 @@ pattern. A `Local` rule, for what NumPy on variables cannot say (which axes, whi
 constant), is a function of one node. The engine also shares: what it makes twice becomes one node.
 """
 
-from graphc.rewrite.engine import MOST_STEPS, rewrite
+from graphc.rewrite.engine import MOST_STEPS, foreign, rewrite
 from graphc.rewrite.patterns import array_of, is_number, number, patterns, roots
 from graphc.rewrite.rule import AnyRule, Local, Rule
 
@@ -15,6 +15,7 @@ __all__ = [
     "Local",
     "Rule",
     "array_of",
+    "foreign",
     "is_number",
     "number",
     "patterns",

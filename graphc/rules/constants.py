@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from graphc import ops
-from graphc.graph import Node, apply
+from graphc.graph import Computed, Contraction, Elementwise, Node, Reduction, View, apply
 from graphc.ops.shape import BROADCAST, CONSTANT, DIMENSION, INPUT, IOTA, RESHAPE
 from graphc.reference import fixed
 from graphc.rewrite import AnyRule, Local, array_of, number
@@ -82,7 +82,12 @@ def _spread(node: Node) -> Tensor | None:
     return np.broadcast_to(constant(np.asarray(value, node.dtype.numpy)), node.shape)
 
 
-FOLDED = tuple(op for op in ops.TABLE if op not in (INPUT, CONSTANT, BROADCAST, DIMENSION, IOTA))
+FOLDED = tuple(
+    op
+    for op in ops.TABLE
+    if op not in (INPUT, CONSTANT, BROADCAST, DIMENSION, IOTA)
+    and isinstance(op.element, Elementwise | View | Computed | Reduction | Contraction)
+)
 
 FOLD: tuple[AnyRule, ...] = (
     # f(constant, constant) = constant

@@ -72,6 +72,18 @@ def softmax(x: Tensor, axis: Axes) -> Tensor | None:
     return e / np.sum(e, axis=axis, keepdims=True)
 
 
+def weighted_softmax(t: Tensor, x: Tensor, axis: Axes) -> Tensor | None:
+    """t exp(x) / sum(exp(x)), where x has the shape of the result."""
+    share = softmax(x, axis) if (t * x).shape == x.shape else None
+    return None if share is None else t * share
+
+
+def mean_softmax(t: Tensor, x: Tensor, axis: Axes) -> Tensor | None:
+    """sum(t exp(x)) / sum(exp(x)), along the same axes of equal shapes."""
+    share = weighted_softmax(t, x, axis)
+    return None if share is None else np.sum(share, axis=axis)
+
+
 def log_sum_exp(x: Tensor, axis: Axes) -> Tensor | None:
     """log(sum(exp(x))) = m + log(sum(exp(x - m))), m = max(x), or 0 where that is infinite."""
     if is_centred(x, axis) or is_empty(x, axis):

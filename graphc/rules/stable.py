@@ -20,8 +20,10 @@ from graphc.rules.shift import (
     Axes,
     log_mean_softmax,
     log_sum_exp,
+    mean_softmax,
     softmax,
     weighted_log_sum_exp,
+    weighted_softmax,
 )
 from graphc.trace import Tensor
 from graphc.trace.tensor import dimension
@@ -77,9 +79,27 @@ SIGMOIDS: tuple[AnyRule, ...] = (
     # (1 + tanh(x/2)) / 2 = e^(x/2) / (e^(x/2) + e^(-x/2)) = σ(x)
     Rule("sigmoid, tanh", lambda x: 0.5 * (1.0 + np.tanh(0.5 * x)), sigmoid),
     Rule("sigmoid, tanh spread", lambda x: 0.5 + 0.5 * np.tanh(0.5 * x), sigmoid),
-    # tanh x = (e^x - e^-x) / (e^x + e^-x) = (e^2x - 1) / (e^2x + 1)
+    # y / (1 + e^x) = y σ(-x), y e^x / (1 + e^x) = y σ(x)
+    Rule(
+        "y exp(x) / (1 + exp(x))",
+        lambda x, y: (y * np.exp(x)) / (1.0 + np.exp(x)),
+        lambda x, y: y * sigmoid(x),
+    ),
+    # tanh x = (e^x - e^-x) / (e^x + e^-x) = (e^2x - 1) / (e^2x + 1) = 2 σ(2x) - 1, and is odd
     Rule("tanh", lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)), np.tanh),
-    Rule("tanh, exp(2x)", lambda x: np.expm1(2.0 * x) / (1.0 + np.exp(2.0 * x)), np.tanh),
+    Rule(
+        "tanh, exp(2x)",
+        lambda x: np.expm1(x) / (1.0 + np.exp(x)),
+        lambda x: np.tanh(0.5 * x),
+    ),
+    Rule(
+        "tanh, exp(-2x)",
+        lambda x: -np.expm1(x) / (1.0 + np.exp(x)),
+        lambda x: -np.tanh(0.5 * x),
+    ),
+    Rule("tanh, sigmoid", lambda x: 2.0 * sigmoid(x) - 1.0, lambda x: np.tanh(0.5 * x)),
+    Rule("-tanh(-x)", lambda x: -np.tanh(-x), np.tanh),
+    Rule("y / (1 + exp(x))", lambda x, y: y / (1.0 + np.exp(x)), lambda x, y: y * sigmoid(-x)),
 )
 
 
@@ -148,6 +168,22 @@ def _softplus_of_sum(x: Tensor, axis: Axes) -> Tensor | None:
 SUMS_OF_EXP: tuple[AnyRule, ...] = (
     Rule(
         "softmax", lambda x, axis: np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True), softmax
+    ),
+    Rule(
+        "t exp(x) / sum(exp(x))",
+        lambda t, x, axis: (t * np.exp(x)) / np.sum(np.exp(x), axis=axis, keepdims=True),
+        weighted_softmax,
+    ),
+    Rule(
+        "exp(x) (1 / sum(exp(x)))",
+        lambda x, axis: np.exp(x) * (1.0 / np.sum(np.exp(x), axis=axis, keepdims=True)),
+        softmax,
+    ),
+    # a mean weighted by a softmax
+    Rule(
+        "sum(t exp(x)) / sum(exp(x))",
+        lambda t, x, axis: np.sum(t * np.exp(x), axis=axis) / np.sum(np.exp(x), axis=axis),
+        mean_softmax,
     ),
     Rule(
         "logsumexp",
