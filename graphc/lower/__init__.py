@@ -15,6 +15,7 @@ from graphc.lower.domain import is_computed
 from graphc.lower.naming import Names
 from graphc.lower.schedule import Nest, Schedule, Step, schedule, steps
 from graphc.lower.storage import Array, arrays, lives, plan_offsets
+from graphc.lower.unused import drop_unused
 from graphc.ops.elementwise import CAST
 from graphc.types import Dim, Size, substitute
 
@@ -54,8 +55,8 @@ def lower(graph: Graph, shown: Sequence[str] | None = None) -> Program:
                     for node, offset in sorted(offsets.items(), key=lambda kv: kv[0].serial))
     writer = Writer(graph, plan, stored, leaves, names, frozenset(by_output), _notes(graph))
     body = tuple(_sections(graph, plan, writer))
-    program = Program(Names().take(graph.name), graph.doc, inputs, tuple(dims.values()), outputs, tables,
-                      buffers, total, body)
+    program = drop_unused(Program(Names().take(graph.name), graph.doc, inputs, tuple(dims.values()),
+                                  outputs, tables, buffers, total, body))
     loops.verify(program)
     return program
 

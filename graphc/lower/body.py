@@ -81,12 +81,15 @@ class Writer:
         return tuple(body)
 
     def nest(self, nest: Nest, extents: Mapping[str, Size]) -> list[Stmt]:
-        """A loop, between the start and the end of what it sums."""
-        summed = [node for node in _summed_by(self.plan, nest)]
+        """A loop, between the start and the end of what it sums; nothing where all that it would
+        compute is computed again by the readers."""
+        summed = [node for node in _summed_by(self.plan, nest) if self.is_needed(node)]
         body: list[Stmt] = []
         for node in summed:
             body += self.start(node, extents)
         inner = self.block(nest.body, {**extents, nest.var: nest.extent})
+        if not inner:
+            return []
         body.append(Loop(nest.var, nest.extent, inner))
         for node in summed:
             body += self.finish(node)

@@ -1,0 +1,67 @@
+"""Statements whose values nobody reads: what guards that the loops decide leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from graphc.loops import (
+    Assign,
+    Comment,
+    Declare,
+    Let,
+    Local,
+    Loop,
+    Program,
+    Read,
+    Stmt,
+    Store,
+    parts,
+    statements,
+    values,
+)
+
+
+def drop_unused(program: Program) -> Program:
+    """The program without locals and workspace arrays that are never read, and empty loops."""
+    outputs = {argument.name for argument in program.outputs}
+    body, used = program.body, set[str]()
+    while used != (found := outputs | set(_read(body))):
+        used = found
+        body = _kept(body, used)
+    buffers = tuple(b for b in program.buffers if b.name in used)
+    return replace(
+        program,
+        body=body,
+        buffers=buffers,
+        workspace=program.workspace if buffers else 0,
+        tables=tuple(t for t in program.tables if t.name in used),
+    )
+
+
+def _read(body: tuple[Stmt, ...]) -> Iterator[str]:
+    """Names that are read, but for what a local or an array reads to change itself."""
+    for stmt in statements(body):
+        own = stmt.name if isinstance(stmt, Assign) else ""
+        own = stmt.buffer if isinstance(stmt, Store) else own
+        for value in values(stmt):
+            for part in parts(value):
+                match part:
+                    case Local(name) | Read(name) if name != own:
+                        yield name
+
+
+def _kept(body: tuple[Stmt, ...], used: set[str]) -> tuple[Stmt, ...]:
+    kept: list[Stmt] = []
+    for stmt in body:
+        match stmt:
+            case Let(name) | Declare(name) | Assign(name) | Store(name):
+                wanted = name in used
+            case Loop():
+                stmt = replace(stmt, body=_kept(stmt.body, used))
+                wanted = any(not isinstance(s, Comment) for s in stmt.body)
+            case Comment():
+                wanted = True
+        if wanted:
+            kept.append(stmt)
+    return tuple(kept)
