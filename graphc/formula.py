@@ -293,7 +293,8 @@ def _slice(node: Node, depth: int) -> Text:
         else:
             stop = _sum_of(start, size, step)
             last = "" if stop == full or _passes(stop, full) else str(stop)
-            parts.append(f"{start or ''}:{last}" + ("" if step == 1 else f":{step}"))
+            first = "" if start == 0 else start
+            parts.append(f"{first}:{last}" + ("" if step == 1 else f":{step}"))
     while len(parts) > 1 and parts[-1] == ":":
         parts.pop()
     return Text(f"{operand(node.operands[0], depth).inside(ATOM)}[{', '.join(parts)}]")
