@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
 
+from graphc import emit_dot, passes, reference, transform, trees
 from graphc import graph as core
-from graphc import passes, reference, transform, trees
 from graphc.emit_c import CUnit, emit
-from graphc.errors import ArgumentError, TraceError
+from graphc.errors import ArgumentError, DrawError, TraceError
 from graphc.kernel import Kernel
 from graphc.loops import Program
 from graphc.lower import lower
@@ -93,6 +94,34 @@ class Graph(core.Graph):
         gradient = shapes[0] if isinstance(wrt, str) else tuple(shapes)
         _, out_tree = trees.flatten((0, gradient) if value else gradient)
         return self._with(derived, out_tree)
+
+    def draw(
+        self, path: str | Path, view: str = "graph", *, weights: Collection[str] | None = None
+    ) -> Path:
+        """Draw the graph into a file whose suffix says the format: svg, png, pdf, dot.
+
+        Args:
+            view: "graph" shows operations, the forward and the backward part in two colours;
+                "network" neurons as a lecturer draws them; "kernels" the loops of the C.
+            weights: for "network", the names of the inputs that are weights; None finds them.
+
+        Returns:
+            The path.
+
+        Raises:
+            DrawError: Graphviz' dot is missing, an unknown view or format, a bad folder.
+        """
+        if view == "kernels":
+            program, _ = in_c(self)
+            return emit_dot.draw(passes.optimize(self.plain), path, view, program)
+        return emit_dot.draw(self.plain, path, view, weights=weights)
+
+    def _repr_svg_(self) -> str | None:
+        """The picture in a notebook; without dot the notebook shows the text instead."""
+        try:
+            return emit_dot.render(emit_dot.dot_text(self.plain, "graph"), format="svg").decode()
+        except DrawError:
+            return None
 
     def renamed(self, name: str) -> Graph:
         """The same graph called `name`, which is also the name of its C function."""

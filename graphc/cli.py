@@ -296,6 +296,26 @@ def compile_command(
         say(f"{kernel.signature}, workspace {kernel.workspace_bytes} bytes")
 
 
+@app.command("draw", epilog="Example: `graphc draw model.py:loss float64 float64 -o net.svg`")
+def draw_command(
+    target: Target,
+    types: Types = None,
+    grad: Grad = None,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The picture: .svg, .png, .pdf or .dot.")
+    ] = Path("graph.svg"),
+    view: Annotated[
+        str,
+        typer.Option(help="network (neurons), graph (operations) or kernels (loops)."),
+    ] = "graph",
+    debug: Debug = False,
+) -> None:
+    """Draw a function as a picture."""
+    with sentences(debug):
+        traced(target, types, grad).draw(out, view=view)
+        say(f"wrote {out}")
+
+
 @app.command("check", epilog="Example: `graphc check model.py:loss float64[n] 0.5`")
 def check_command(
     target: Target,

@@ -356,3 +356,36 @@ def test_jit_refuses_what_it_cannot_trace_or_pass() -> None:
 
     with pytest.raises(TraceError, match="cannot pass factor"):
         scaled(1.0, factor=2.0)
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+
+def test_a_graph_is_drawn_in_every_view(tmp_path: Path) -> None:
+    graph = graphc.trace(loss, *LOSS)
+    for view in ("graph", "network", "kernels"):
+        path = graph.draw(tmp_path / f"{view}.dot", view=view)
+        assert path.read_text().startswith("digraph")
+    assert "z3" in (tmp_path / "graph.dot").read_text()
+
+
+def test_a_gradient_is_drawn_too(tmp_path: Path) -> None:
+    graph = graphc.trace(linear, *LINEAR).grad("params")
+    for view in ("graph", "kernels"):
+        assert "params_W" in graph.draw(tmp_path / "g.dot", view=view).read_text()
+
+
+def test_without_dot_a_notebook_shows_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = graphc.trace(loss, *LOSS)
+    monkeypatch.setenv("PATH", "")
+    assert graph._repr_svg_() is None
+    with pytest.raises(graphc.errors.DrawError, match="needs the program dot of Graphviz"):
+        graph.draw("never.svg")
+
+
+def test_a_notebook_shows_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dot = tmp_path / "dot"
+    dot.write_text("#!/bin/sh\necho '<svg>drawn</svg>'\n")
+    dot.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "<svg>drawn</svg>" in str(graphc.trace(loss, *LOSS)._repr_svg_())

@@ -164,7 +164,43 @@ def test_a_missing_compiler_is_a_sentence_after_the_c_is_written(
     assert (model / "uncompiled.c").is_file()
 
 
-@pytest.mark.parametrize("command", ["compile", "check"])
+@pytest.mark.parametrize("view", ["graph", "network", "kernels"])
+def test_draw_writes_a_picture(model: Path, view: str) -> None:
+    code, out, err = run(
+        "draw", "model.py:loss", "float64", "float64", "--view", view, "-o", "a.dot"
+    )
+    assert (code, err) == (0, "")
+    assert out == "wrote a.dot\n"
+    assert (model / "a.dot").read_text().startswith("digraph")
+
+
+def test_draw_can_show_the_gradient(model: Path) -> None:
+    args = ["draw", "model.py:loss", "float64", "float64", "-o", "a.dot"]
+    run(*args)
+    plain = (model / "a.dot").read_text()
+    assert run(*args, "--grad", "x")[0] == 0
+    assert len((model / "a.dot").read_text()) > len(plain)
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["-o", "a.svg"], "needs the program dot of Graphviz"),
+        (["-o", "a.bmp"], "its suffix must be"),
+        (["-o", "a.dot", "--view", "cloud"], "there is no view 'cloud'"),
+    ],
+)
+def test_a_picture_that_cannot_be_drawn_is_a_sentence(
+    model: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], sentence: str
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    code, _, err = run("draw", "model.py:loss", "float64", "float64", *args)
+    assert code == 3
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["compile", "draw", "check"])
 def test_help_shows_an_example(command: str) -> None:
     code, out, _ = run(command, "--help")
     assert code == 0
