@@ -85,8 +85,10 @@ def pull(
                 continue
             else:
                 totals[node] = total = _adjoint_named(total, node)
-                found = [_pull_step(node, k, total) if operand in reach else None
-                         for k, operand in enumerate(node.operands)]
+                found = [
+                    _pull_step(node, k, total) if operand in reach else None
+                    for k, operand in enumerate(node.operands)
+                ]
             for operand, contribution in zip(node.operands, found, strict=True):
                 if operand in reach and contribution is not None:
                     add(operand, contribution)

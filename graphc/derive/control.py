@@ -42,8 +42,11 @@ def _smooth(kind: TensorType) -> bool:
 
 def _filled(values: Some, kinds: Sequence[TensorType]) -> list[Tensor]:
     """Zeros for the missing ones; only for floating-point types."""
-    return [_zeros(kind) if value is None else value
-            for value, kind in zip(values, kinds, strict=True) if _smooth(kind)]
+    return [
+        _zeros(kind) if value is None else value
+        for value, kind in zip(values, kinds, strict=True)
+        if _smooth(kind)
+    ]
 
 
 def _back(found: Sequence[Tensor], kinds: Sequence[TensorType]) -> list[Tensor | None]:
@@ -54,8 +57,9 @@ def _back(found: Sequence[Tensor], kinds: Sequence[TensorType]) -> list[Tensor |
 
 def _graph(name: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Graph:
     """A body: its inputs are all it takes from outside."""
-    return Graph(name, tuple(x.node for x in inputs), tuple(y.node for y in outputs),
-                 ("",) * len(outputs))
+    return Graph(
+        name, tuple(x.node for x in inputs), tuple(y.node for y in outputs), ("",) * len(outputs)
+    )
 
 
 def _fresh(graph: Graph) -> list[Tensor]:
@@ -80,8 +84,10 @@ def pull_region(node: Node, cotangents: Some, pull: Pull) -> list[Tensor | None]
     """The cotangents of a region's operands from those of its parts."""
     if node.op is WHILE:
         place = f" at {node.source}" if node.source else ""
-        raise TraceError(f"while_loop{place} has no gradient, because the number of its steps is "
-                         "not bounded: give max_steps=, or use scan or fori_loop")
+        raise TraceError(
+            f"while_loop{place} has no gradient, because the number of its steps is "
+            "not bounded: give max_steps=, or use scan or fori_loop"
+        )
     return {SCAN: _pull_scan, COND: _pull_cond}[node.op](node, cotangents, pull)
 
 
@@ -110,17 +116,22 @@ def _push_scan(node: Node, tangents: Some, push: Push) -> list[Tensor | None]:
     counts = [b - a for a, b in groups]
     inputs = _regroup(both.inputs, counts, [len(m) for m in moved])
     smooth = [_smooth(y.type) for y in body.outputs]
-    outputs = _regroup(both.outputs, [c, len(body.outputs) - c],
-                       [sum(smooth[:c]), sum(smooth[c:])])
+    outputs = _regroup(both.outputs, [c, len(body.outputs) - c], [sum(smooth[:c]), sum(smooth[c:])])
     joint = replace(both, inputs=tuple(inputs), outputs=tuple(outputs))
     operands = [v for (a, b), m in zip(groups, moved, strict=True) for v in (*primals[a:b], *m)]
     carries = c + len(moved[0])
-    fresh = apply(SCAN, *(v.node for v in operands), body=joint, carry=carries,
-                  xs=x + len(moved[1]), length=node.params["length"],
-                  reverse=node.params["reverse"])
+    fresh = apply(
+        SCAN,
+        *(v.node for v in operands),
+        body=joint,
+        carry=carries,
+        xs=x + len(moved[1]),
+        length=node.params["length"],
+        reverse=node.params["reverse"],
+    )
     found = items(fresh)
     ys = len(body.outputs) - c
-    tangents_found = found[c:carries] + found[carries + ys:]
+    tangents_found = found[c:carries] + found[carries + ys :]
     return _back(tangents_found, parts_of(node))
 
 
@@ -148,8 +159,9 @@ def _push_while(node: Node, tangents: Some, push: Push) -> list[Tensor | None]:
     test2 = _graph("test", again, inline(test, kept))
     primals = [Tensor(x) for x in node.operands]
     operands = [*primals[:c], *moved[0], *primals[c:], *moved[1]]
-    fresh = apply(WHILE, *(v.node for v in operands), body=body2, test=test2,
-                  carry=c + len(moved[0]))
+    fresh = apply(
+        WHILE, *(v.node for v in operands), body=body2, test=test2, carry=c + len(moved[0])
+    )
     return _back(items(fresh)[c:], parts_of(node))
 
 
@@ -159,7 +171,7 @@ def _push_cond(node: Node, tangents: Some, push: Push) -> list[Tensor | None]:
     kinds = [x.type for x in node.operands[1:]]
     operands = [*(Tensor(x) for x in node.operands), *_filled(tangents[1:], kinds)]
     fresh = apply(COND, *(v.node for v in operands), then=both[0], other=both[1])
-    return _back(items(fresh)[len(parts_of(node)):], parts_of(node))
+    return _back(items(fresh)[len(parts_of(node)) :], parts_of(node))
 
 
 def _pulled_body(body: Graph, pull: Pull) -> Graph:
@@ -170,15 +182,15 @@ def _pulled_body(body: Graph, pull: Pull) -> Graph:
     cotangents = [_adjoint(y.type, y) for y in body.outputs if _smooth(y.type)]
     wrt = [x.node for x in primals if _smooth(x.node.type)]
     found = pull([y.node for y in smooth], cotangents, wrt)
-    return _graph(f"d_{body.name}", [*primals, *cotangents],
-                  _filled(found, [x.type for x in wrt]))
+    return _graph(f"d_{body.name}", [*primals, *cotangents], _filled(found, [x.type for x in wrt]))
 
 
 def _pull_cond(node: Node, cotangents: Some, pull: Pull) -> list[Tensor | None]:
     branches = [_pulled_body(graph_of(node.params, key), pull) for key in ("then", "other")]
     given = _filled(cotangents, parts_of(node))
-    fresh = apply(COND, *node.operands, *(g.node for g in given), then=branches[0],
-                  other=branches[1])
+    fresh = apply(
+        COND, *node.operands, *(g.node for g in given), then=branches[0], other=branches[1]
+    )
     return [None, *_back(items(fresh), [x.type for x in node.operands[1:]])]
 
 
@@ -187,23 +199,46 @@ def _pull_scan(node: Node, cotangents: Some, pull: Pull) -> list[Tensor | None]:
     sums of those of the constants; its rows: the kept carries, the rows, their cotangents."""
     body, c = graph_of(node.params, "body"), count_of(node.params, "carry")
     x, length = count_of(node.params, "xs"), node.params["length"]
-    kept = replace(body, outputs=(*body.outputs, *body.inputs[:c]),
-                   output_names=(*body.output_names, *("",) * c))
-    recorded = items(apply(SCAN, *node.operands, body=kept, carry=c, xs=x, length=length,
-                           reverse=node.params["reverse"]))[len(body.outputs):]
+    kept = replace(
+        body,
+        outputs=(*body.outputs, *body.inputs[:c]),
+        output_names=(*body.output_names, *("",) * c),
+    )
+    recorded = items(
+        apply(
+            SCAN,
+            *node.operands,
+            body=kept,
+            carry=c,
+            xs=x,
+            length=length,
+            reverse=node.params["reverse"],
+        )
+    )[len(body.outputs) :]
     parts = parts_of(node)
     kinds = [operand.type for operand in node.operands]
     start = _filled(cotangents[:c], parts[:c])
     d_ys = _filled(cotangents[c:], parts[c:])
-    sums = [_zeros(kind) for kind in kinds[c + x:] if _smooth(kind)]
-    step = _scan_step(body, c, x, len(start), [v.node.type for v in sums],
-                      _shapes(d_ys), pull)
-    operands = [*start, *sums, *recorded, *(Tensor(v) for v in node.operands[c : c + x]), *d_ys,
-                *(Tensor(v) for v in node.operands[c + x:])]
+    sums = [_zeros(kind) for kind in kinds[c + x :] if _smooth(kind)]
+    step = _scan_step(body, c, x, len(start), [v.node.type for v in sums], _shapes(d_ys), pull)
+    operands = [
+        *start,
+        *sums,
+        *recorded,
+        *(Tensor(v) for v in node.operands[c : c + x]),
+        *d_ys,
+        *(Tensor(v) for v in node.operands[c + x :]),
+    ]
     carry = len(start) + len(sums)
-    fresh = apply(SCAN, *(v.node for v in operands), body=step, carry=carry,
-                  xs=c + x + len(d_ys), length=length,
-                  reverse=1 - count_of(node.params, "reverse"))
+    fresh = apply(
+        SCAN,
+        *(v.node for v in operands),
+        body=step,
+        carry=carry,
+        xs=c + x + len(d_ys),
+        length=length,
+        reverse=1 - count_of(node.params, "reverse"),
+    )
     found = items(fresh)
     order = [*found[: len(start)], *found[carry:], *found[len(start) : carry]]
     return _back(order, kinds)
@@ -213,8 +248,15 @@ def _shapes(stacks: Sequence[Tensor]) -> list[tuple[TensorType, Shape]]:
     return [(s.node.type.with_shape(s.node.shape[1:]), s.node.shape) for s in stacks]
 
 
-def _scan_step(body: Graph, c: int, x: int, carries: int, sums: Sequence[TensorType],
-               rows: Sequence[tuple[TensorType, Shape]], pull: Pull) -> Graph:
+def _scan_step(
+    body: Graph,
+    c: int,
+    x: int,
+    carries: int,
+    sums: Sequence[TensorType],
+    rows: Sequence[tuple[TensorType, Shape]],
+    pull: Pull,
+) -> Graph:
     """One step back, as a body: (d_carry, sums, carry, row, d_ys, constants) -> (d_carry, sums,
     d_row)."""
     pulled = _pulled_body(body, pull)
@@ -225,6 +267,6 @@ def _scan_step(body: Graph, c: int, x: int, carries: int, sums: Sequence[TensorT
     found = inline(pulled, [*primals, *d_carry, *d_ys])
     smooth_rows = sum(_smooth(v.type) for v in body.inputs[c : c + x])
     d_in, d_rows = found[:carries], found[carries : carries + smooth_rows]
-    grown = [a + b for a, b in zip(totals, found[carries + smooth_rows:], strict=True)]
-    inputs = [*d_carry, *totals, *primals[: c + x], *d_ys, *primals[c + x:]]
+    grown = [a + b for a, b in zip(totals, found[carries + smooth_rows :], strict=True)]
+    inputs = [*d_carry, *totals, *primals[: c + x], *d_ys, *primals[c + x :]]
     return _graph(f"d_{body.name}", inputs, [*d_in, *grown, *d_rows])

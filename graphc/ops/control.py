@@ -71,15 +71,20 @@ def _evaluate_scan(params: Any, *arrays: Array) -> Any:
         results = body([*state, *(x[t] for x in stacks), *constants])
         state, rows[t] = results[:carry], results[carry:]
     outputs = len(body.graph.outputs) - carry
-    ys = [np.stack([row[k] for row in rows]) if length else body.empty(carry + k)
-          for k in range(outputs)]
+    ys = [
+        np.stack([row[k] for row in rows]) if length else body.empty(carry + k)
+        for k in range(outputs)
+    ]
     return (*state, *ys)
 
 
 def _infer_while(types: tuple[TensorType, ...], params: Params) -> TensorType:
     """carry (params["carry"]), constants -> carry. `test` and `body` take both."""
-    body, test, carry = graph_of(params, "body"), graph_of(params, "test"), count_of(
-        params, "carry")
+    body, test, carry = (
+        graph_of(params, "body"),
+        graph_of(params, "test"),
+        count_of(params, "carry"),
+    )
     for part in (body, test):
         _fit("while_loop input", types, [x.type for x in part.inputs])
     _fit("while_loop carry", [x.type for x in body.outputs], types[:carry])
@@ -132,7 +137,13 @@ def _no_transpose(g: Value, k: int, node: Any) -> Value:
     raise ShapeError("the cotangent of a part belongs to its bundle")
 
 
-ITEM = Op("item", _infer_item, lambda params, whole: whole[params["part"]], Part(),
-          Linear(_no_transpose), Symbol("item", "item", "special"))
+ITEM = Op(
+    "item",
+    _infer_item,
+    lambda params, whole: whole[params["part"]],
+    Part(),
+    Linear(_no_transpose),
+    Symbol("item", "item", "special"),
+)
 
 CONTROL = (SCAN, WHILE, COND, ITEM)

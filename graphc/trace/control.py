@@ -24,8 +24,9 @@ from graphc.types import BundleType, Size, TensorType, bool_
 Body = Callable[..., Any]
 
 
-def scan(f: Body, init: Any, xs: Any = None, length: Any = None, reverse: bool = False
-         ) -> tuple[Any, Any]:
+def scan(
+    f: Body, init: Any, xs: Any = None, length: Any = None, reverse: bool = False
+) -> tuple[Any, Any]:
     """(final carry, stacked outputs) of ``carry, y = f(carry, x)`` over the rows of xs.
 
     Args:
@@ -45,22 +46,35 @@ def scan(f: Body, init: Any, xs: Any = None, length: Any = None, reverse: bool =
     steps = _length(stacks, length)
     rows = [x.node.type.with_shape(x.node.shape[1:]) for x in stacks]
     traced = trace_function(
-        lambda c, x: f(c, x), (trees.unflatten(carry_tree, [c.node.type for c in carry]),
-                               trees.unflatten(xs_tree, rows)), name="step")
+        lambda c, x: f(c, x),
+        (trees.unflatten(carry_tree, [c.node.type for c in carry]), trees.unflatten(xs_tree, rows)),
+        name="step",
+    )
     result = trees.unflatten(traced.out_tree, traced.graph.outputs)
     if not (isinstance(result, tuple) and len(result) == 2):
-        raise TraceError(f"the body of scan returns a pair (carry, y), not {traced.out_tree}"
-                         f"{_place()}")
+        raise TraceError(
+            f"the body of scan returns a pair (carry, y), not {traced.out_tree}{_place()}"
+        )
     carry = _same_carry("scan", carry, carry_tree, result[0])
     if [c.node.type for c in carry] != [x.type for x in traced.graph.inputs[: len(carry)]]:
         return scan(f, trees.unflatten(carry_tree, carry), xs, length, reverse)
     body, outside = close(traced.graph)
-    node = apply(SCAN, *(x.node for x in (*carry, *stacks)), *outside, body=body,
-                 carry=len(carry), xs=len(stacks), length=steps, reverse=int(reverse))
+    node = apply(
+        SCAN,
+        *(x.node for x in (*carry, *stacks)),
+        *outside,
+        body=body,
+        carry=len(carry),
+        xs=len(stacks),
+        length=steps,
+        reverse=int(reverse),
+    )
     parts = items(node)
     _, y_tree = trees.flatten(result[1])
-    return (trees.unflatten(carry_tree, parts[: len(carry)]),
-            trees.unflatten(y_tree, parts[len(carry):]))
+    return (
+        trees.unflatten(carry_tree, parts[: len(carry)]),
+        trees.unflatten(y_tree, parts[len(carry) :]),
+    )
 
 
 def _python_scan(f: Body, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[Any, Any]:
@@ -78,8 +92,12 @@ def _python_scan(f: Body, init: Any, xs: Any, length: Any, reverse: bool) -> tup
     return carry, trees.map_leaves(lambda *rows: np.stack(rows), *ys)
 
 
-def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any,
-               max_steps: int | None = None) -> Any:
+def while_loop(
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    init_val: Any,
+    max_steps: int | None = None,
+) -> Any:
     """The first value of init, body(init), body(body(init)), ... for which cond is false.
 
     Args:
@@ -105,8 +123,14 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
         return while_loop(cond_fun, body_fun, trees.unflatten(tree, widened))
     _check_test("while_loop", test.graph)
     (body_graph, test_graph), outside = _close_together(body.graph, test.graph)
-    node = apply(WHILE, *(c.node for c in carry), *outside, body=body_graph, test=test_graph,
-                 carry=len(carry))
+    node = apply(
+        WHILE,
+        *(c.node for c in carry),
+        *outside,
+        body=body_graph,
+        test=test_graph,
+        carry=len(carry),
+    )
     return trees.unflatten(tree, items(node))
 
 
@@ -124,6 +148,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     while_loop.
     """
     if not isinstance(lower, Tensor) and not isinstance(upper, Tensor):
+
         def step(carry: Any, _: Any) -> Any:
             i, value = carry
             return (i + 1, body_fun(i, value)), None
@@ -151,8 +176,9 @@ def cond(pred: Any, true_fun: Body, false_fun: Body, *operands: Any) -> Any:
     if not isinstance(pred, Tensor):
         return true_fun(*operands) if pred else false_fun(*operands)
     if pred.node.type.shape:
-        raise ShapeError(f"cond decides on a scalar, not {pred.node.type}{_place()}; "
-                         "np.where chooses elements")
+        raise ShapeError(
+            f"cond decides on a scalar, not {pred.node.type}{_place()}; np.where chooses elements"
+        )
     test = pred if pred.node.dtype is bool_ else pred != 0
     leaves, tree = _tensors(operands)
     types = trees.unflatten(tree, [x.node.type for x in leaves])
@@ -160,8 +186,9 @@ def cond(pred: Any, true_fun: Body, false_fun: Body, *operands: Any) -> Any:
     other = trace_function(lambda *xs: false_fun(*xs), types, name="otherwise")
     _check_branches(then, other)
     graphs, outside = _close_together(then.graph, other.graph)
-    node = apply(COND, test.node, *(x.node for x in leaves), *outside, then=graphs[0],
-                 other=graphs[1])
+    node = apply(
+        COND, test.node, *(x.node for x in leaves), *outside, then=graphs[0], other=graphs[1]
+    )
     return trees.unflatten(then.out_tree, items(node))
 
 
@@ -169,9 +196,11 @@ def _check_branches(then: Any, other: Any) -> None:
     a = [str(x.type) for x in then.graph.outputs]
     b = [str(x.type) for x in other.graph.outputs]
     if then.out_tree != other.out_tree or a != b:
-        raise TraceError(f"the branches of cond differ{_place()}: the true one returns "
-                         f"({', '.join(a)}), the false one ({', '.join(b)}); make structures, "
-                         "shapes and dtypes equal (astype, broadcast_to)")
+        raise TraceError(
+            f"the branches of cond differ{_place()}: the true one returns "
+            f"({', '.join(a)}), the false one ({', '.join(b)}); make structures, "
+            "shapes and dtypes equal (astype, broadcast_to)"
+        )
 
 
 def _check_test(name: str, test: Graph) -> None:
@@ -188,8 +217,9 @@ def _same_carry(name: str, carry: list[Tensor], tree: Any, result: Any) -> list[
     """
     given, given_tree = trees.flatten(result)
     if given_tree != tree:
-        raise TraceError(f"the body of {name} returns a carry {given_tree}, it takes {tree}"
-                         f"{_place()}")
+        raise TraceError(
+            f"the body of {name} returns a carry {given_tree}, it takes {tree}{_place()}"
+        )
     fitted = []
     for k, (before, after) in enumerate(zip(carry, given, strict=True)):
         if before.node.type == after.type:
@@ -200,7 +230,8 @@ def _same_carry(name: str, carry: list[Tensor], tree: Any, result: Any) -> list[
             continue
         raise TraceError(
             f"the body of {name} changes part {k} of its carry from {before.node.type} to "
-            f"{after.type}{_place()}: start with np.zeros of that shape, or astype in the body")
+            f"{after.type}{_place()}: start with np.zeros of that shape, or astype in the body"
+        )
     return fitted
 
 
@@ -216,9 +247,12 @@ def _length(stacks: Sequence[Tensor], length: Any) -> Size:
         return length
     found = [x.node.shape[0] if x.node.shape else None for x in stacks]
     if any(size is None or size != found[0] for size in found) or (
-            length is not None and length != found[0]):
+        length is not None and length != found[0]
+    ):
         shown = ", ".join(str(x.node.type) for x in stacks)
-        raise ShapeError(f"scan over {shown} with length={length}{_place()}: the first sizes differ")
+        raise ShapeError(
+            f"scan over {shown} with length={length}{_place()}: the first sizes differ"
+        )
     return found[0]  # type: ignore[return-value]  # None was refused above
 
 
@@ -245,13 +279,19 @@ def _close_together(*graphs: Graph) -> tuple[list[Graph], tuple[Node, ...]]:
     outside = tuple(captured)
     closed = []
     for graph in graphs:
-        fresh = {x: replace(apply(INPUT, dtype=x.dtype, shape=x.shape), name=x.name)
-                 for x in outside}
+        fresh = {
+            x: replace(apply(INPUT, dtype=x.dtype, shape=x.shape), name=x.name) for x in outside
+        }
         taken = {x.name for x in graph.nodes if x.name and x not in captured}
         fresh = {x: replace(y, name=None) if y.name in taken else y for x, y in fresh.items()}
         image = rebuild(graph.outputs, lambda node: node, {**fresh, **{x: x for x in graph.inputs}})
-        closed.append(replace(graph, inputs=(*graph.inputs, *fresh.values()),
-                              outputs=tuple(image[x] for x in graph.outputs)))
+        closed.append(
+            replace(
+                graph,
+                inputs=(*graph.inputs, *fresh.values()),
+                outputs=tuple(image[x] for x in graph.outputs),
+            )
+        )
     return closed, outside
 
 
