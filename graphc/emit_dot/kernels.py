@@ -20,7 +20,7 @@ from graphc.emit_dot.dot import (
 from graphc.emit_dot.sections import Section, nest_lines, sections, statement
 from graphc.emit_dot.words import byte_count, kind, pretty
 from graphc.graph import Graph
-from graphc.loops import Program, statements
+from graphc.loops import Declare, Let, Program, statements
 from graphc.types import TensorType, dtype_of
 
 WIDEST = 60
@@ -134,8 +134,8 @@ class _Plan:
 
     def local_type(self, name: str) -> TensorType | None:
         for stmt in statements(self.program.body):
-            if getattr(stmt, "name", None) == name:
-                return TensorType(stmt.value.dtype, ())  # type: ignore[union-attr]  # a named statement has a value
+            if isinstance(stmt, Let | Declare) and stmt.name == name:
+                return TensorType(stmt.value.dtype, ())
         return None
 
     # --- boxes ---------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from graphc.emit_dot.words import dimensions, formula, pretty, scalar
 from graphc.graph import Graph, Node, walk
 from graphc.types import Shape, Size
 
-LONGEST_FORMULA = 34
+LONGEST_FORMULA = 40
 SHORT = 5
 """Letters that fit into a circle of the usual size."""
 FILLS = {
@@ -62,10 +62,12 @@ class _Sketch:
     net: Network
     ids: dict[Node, str] = field(default_factory=dict)
     shown: dict[Node, str] = field(default_factory=dict)
+    by_node: dict[Node, Neuron] = field(default_factory=dict)
     drawn: set[Node] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         outputs = dict(zip(self.graph.outputs, self.graph.output_names, strict=True))
+        self.by_node = {x.node: x for x in self.net.neurons}
         taken: set[str] = set()
         for i, neuron in enumerate(self.net.neurons):
             name = neuron.node.name or outputs.get(neuron.node)
@@ -185,7 +187,11 @@ class _Sketch:
     def name_of(self, node: Node) -> str | None:
         if node in self.shown:
             return self.shown[node]
-        return "·" if node in self.ids else None
+        if node not in self.ids:
+            return None
+        neuron = self.by_node.get(node)
+        text = self.how(neuron) if neuron is not None and neuron.function else None
+        return text if text and text.endswith(")") else "·"
 
     # --- shapes --------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -53,6 +54,7 @@ class Reader:
     """Decides which values are seen, and finds what leads from one to the next."""
 
     roles: Roles
+    place: dict[Node, int] = field(default_factory=dict)
     weighted: set[Node] = field(default_factory=set)
     seen: set[Node] = field(default_factory=set)
     before: dict[Node, Node] = field(default_factory=dict)
@@ -60,6 +62,7 @@ class Reader:
 
     def read(self) -> Network:
         facts = self.roles
+        self.place = {node: i for i, node in enumerate(facts.order)}
         self.find_weighted()
         for node in facts.order:
             if node in facts.data and self.is_value(node):
@@ -67,7 +70,8 @@ class Reader:
         for node in facts.order:
             if node in self.seen and node.op.name != "input":
                 self.activate(node)
-        found = [self.neuron(x) for x in facts.order if x in self.seen and x not in self.inner()]
+        inner = set(self.before.values())
+        found = [self.neuron(x) for x in facts.order if x in self.seen and x not in inner]
         judged = {arrow.source for x in found if x.part == "loss" for arrow in x.arrows}
         return Network(
             tuple(
@@ -78,9 +82,6 @@ class Reader:
             ),
             facts,
         )
-
-    def inner(self) -> set[Node]:
-        return set(self.before.values())
 
     # --- which values are seen -----------------------------------------------------------------
 
@@ -128,37 +129,58 @@ class Reader:
         """Pair a weighted sum with what is a function of it alone and has its shape."""
         if z not in self.weighted or z in self.before:
             return
-        alone = self.functions_of(z)[:LONGEST]
-        usual = {x: activation(z, x) for x in alone if x.shape == z.shape}
-        known = [x for x, name in usual.items() if name and name not in PLAIN]
-        named = [x for x in usual if x in self.seen]
-        users = self.roles.users
-        exits = [
-            x
-            for x in (z, *alone)
-            if x in self.roles.ends or not all(user in alone for user in users.get(x, ()))
-        ]
-        last = [exits[0]] if len(exits) == 1 and exits[0] in usual else []
-        chosen = next(iter([*(x for x in known if x in named), *known, *named, *last]), None)
-        if chosen is None or (chosen not in named and chosen not in exits):
+        alone = self.functions_of(z)
+        chosen = self.chosen(z, alone, usual := self.usual(z, alone))
+        if chosen is None:
             return
         self.before[chosen] = z
         self.seen.add(chosen)
         if name := usual[chosen]:
             self.functions[chosen] = name
-        for x in self.between(z, chosen):
-            if all(user in self.between(z, chosen) or user is chosen for user in users.get(x, ())):
+        inside = self.between(z, chosen)
+        for x in inside:
+            if all(user in inside or user is chosen for user in self.roles.users.get(x, ())):
                 self.seen.discard(x)
 
+    def usual(self, z: Node, alone: list[Node]) -> dict[Node, str | None]:
+        """What of the shape of z is a function of z, with its usual name, up to the first known."""
+        found: dict[Node, str | None] = {}
+        for x in alone:
+            if x.shape == z.shape:
+                found[x] = activation(z, x)
+                if x in self.seen and found[x] and found[x] not in PLAIN:
+                    break
+        return found
+
+    def chosen(self, z: Node, alone: list[Node], usual: dict[Node, str | None]) -> Node | None:
+        """A known activation before a named value, that before the only one that goes on."""
+        known = [x for x, name in usual.items() if name and name not in PLAIN]
+        named = [x for x in usual if x in self.seen]
+        inside = set(alone)
+        exits = [
+            x
+            for x in (z, *alone)
+            if x in self.roles.ends or not inside.issuperset(self.roles.users.get(x, ()))
+        ]
+        last = [exits[0]] if len(exits) == 1 and exits[0] in usual else []
+        ranked = [*(x for x in known if x in named), *known, *named, *last]
+        if not ranked or (ranked[0] not in named and ranked[0] not in exits):
+            return None
+        return ranked[0]
+
     def functions_of(self, z: Node) -> list[Node]:
-        """What depends on data through z only and on no weight, in order."""
+        """The first few nodes that depend on data through z only and on no weight, in order."""
+        facts = self.roles
         found: dict[Node, None] = {z: None}
-        for node in self.roles.order:
-            moving = [
-                x for x in node.operands if x in self.roles.data or x in self.roles.parameters
-            ]
-            if moving and all(x in found for x in moving):
+        ready = [(self.place[user], user) for user in facts.users.get(z, ())]
+        heapq.heapify(ready)
+        while ready and len(found) <= LONGEST:
+            _, node = heapq.heappop(ready)
+            moving = (x for x in node.operands if x in facts.data or x in facts.parameters)
+            if node not in found and all(x in found for x in moving):
                 found[node] = None
+                for user in facts.users.get(node, ()):
+                    heapq.heappush(ready, (self.place[user], user))
         return [x for x in found if x is not z]
 
     def between(self, z: Node, a: Node) -> set[Node]:

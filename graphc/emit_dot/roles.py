@@ -11,8 +11,8 @@ from graphc.graph import Graph, Node, walk
 from graphc.types import Dim
 
 PARAMETER = re.compile(
-    r"[wWbBvVuU]\d*|[wWbB]_?\w{0,3}|theta\w*|weights?\d*|bias(es)?\d*|kernels?\d*|filters?\d*|gamma|"
-    r"beta|embeddings?|coef\w*|intercept|scale|shift",
+    r"[wWbBvVuU]\d*|[wWbB]_?\w{0,3}|theta\w*|weights?\d*|bias(es)?\d*|kernels?\d*|filters?\d*|"
+    r"gamma|beta|embeddings?|coef\w*|intercept|scale|shift",
 )
 ROOT = re.compile(r"p|params?|parameters|theta|weights|model|net(work)?|layers?|state")
 DATA = re.compile(r"x\d*|X\d*|xs|inputs?|images?|t\d*|y\d*|Y|targets?|labels?|data|batch")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from graphc.emit_dot.words import number
 from graphc.loops import (
     Apply,
     Assign,
@@ -15,6 +16,7 @@ from graphc.loops import (
     Literal,
     Local,
     Loop,
+    Position,
     Program,
     Read,
     Stmt,
@@ -153,8 +155,14 @@ def nest_lines(body: tuple[Stmt, ...] | list[Stmt], depth: int = 0) -> Iterator[
 
 def expression(expr: Expr, outer: int = 0) -> str:
     """The expression as on paper, as an operand of what binds as strongly as `outer`."""
+    if isinstance(expr, Literal):
+        return number(expr.value)
+    if isinstance(expr, Position):
+        return f"({expr.size})" if " " in str(expr.size) else str(expr.size)
     if not isinstance(expr, Apply):
         return format_expr(expr)
+    if expr.function == "cast":
+        return expression(expr.args[0], outer)
     if expr.function in SIGNS and len(expr.args) == 2:
         sign, own = SIGNS[expr.function]
         tight = own + (expr.function in ("subtract", "divide"))
@@ -163,8 +171,7 @@ def expression(expr: Expr, outer: int = 0) -> str:
     if expr.function == "negative":
         text = "−" + expression(expr.args[0], 20)
         return f"({text})" if outer > 10 else text
-    name = str(expr.dtype) if expr.function == "cast" else expr.function
-    return f"{name}({', '.join(map(expression, expr.args))})"
+    return f"{expr.function}({', '.join(map(expression, expr.args))})"
 
 
 def statement(stmt: Stmt) -> str | None:
