@@ -7,7 +7,8 @@ taken, and a misaligned buffer are errors here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,7 @@ from graphc.loops import (
     Buffer,
     Declare,
     Expr,
+    If,
     Let,
     Literal,
     Local,
@@ -30,6 +32,7 @@ from graphc.loops import (
     Read,
     Stmt,
     Store,
+    While,
 )
 from graphc.types import Dim, Size, evaluate
 
@@ -102,6 +105,8 @@ class _Machine:
             match stmt:
                 case Let(name, value) | Declare(name, value) | Assign(name, value):
                     self.scalars[name] = self.value(value)
+                    if value.dtype.kind == "i":
+                        self.sizes[name] = int(self.scalars[name])
                 case Store(buffer, index, value):
                     self.store(buffer, self.index(buffer, index), self.value(value))
                 case Loop(var, extent, inner):
@@ -109,6 +114,13 @@ class _Machine:
                         self.sizes[var] = i
                         self.body(inner)
                     self.sizes.pop(var, None)
+                case While(test, condition, inner):
+                    self.body(test)
+                    while self.value(condition):
+                        self.body(inner)
+                        self.body(test)
+                case If(condition, then, other):
+                    self.body(then if self.value(condition) else other)
 
     def value(self, expr: Expr) -> Scalar:
         match expr:
@@ -125,14 +137,14 @@ class _Machine:
             case Apply("cast", (inner,), dtype):
                 return self.value(inner).astype(dtype.numpy)
             case Apply("polygamma", (order, x)):
-                return self.scalar("polygamma", {"order": int(self.value(order))}, x)  # type: ignore[call-overload]  # the order is an int
+                return self.scalar("polygamma", {"order": int(self.value(order))}, x)
             case Apply(function):
                 return self.scalar(function, {}, *expr.args)
 
     def scalar(self, function: str, params: dict[str, int], *args: Expr) -> Scalar:
         """A function by its row in the op table."""
         values = (np.asarray(self.value(arg)) for arg in args)
-        return np.asarray(ops.OPS[function].evaluate(params, *values))[()]
+        return ops.OPS[function].evaluate(params, *values).reshape(-1)[0]
 
     def read(self, buffer: str, index: int) -> Scalar:
         writers = self.writers.get(buffer)
@@ -177,4 +189,6 @@ class _Machine:
         return total
 
 
-_FUNCTIONS = {"floordiv": int.__floordiv__, "mod": int.__mod__, "min": min, "max": max}
+_FUNCTIONS: dict[str, Callable[[int, int], int]] = {
+    "floordiv": operator.floordiv, "mod": operator.mod, "min": min, "max": max,
+}  # fmt: skip
