@@ -262,7 +262,15 @@ class Jit(Generic[P, R]):
         functools.update_wrapper(self, fn, updated=())
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        values = self._positional(args, kwargs) if kwargs else args
+        if not kwargs:
+            kernel = self._kernels.get(_flat_key(args))
+            if kernel is not None:
+                return kernel(*args)
+        return self._call_slowly(args, kwargs)
+
+    def _call_slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        """The same for pytrees, keywords and first calls."""
+        values = self._positional(args, kwargs)
         leaves, tree = trees.flatten(values)
         key = (tree, *map(_kind, leaves))
         kernel = self._kernels.get(key)
@@ -270,6 +278,8 @@ class Jit(Generic[P, R]):
             if any(isinstance(leaf, Tensor) for leaf in leaves):
                 return self._fn(*args, **kwargs)
             kernel = self._compile(key, values)
+        if all(type(x) is np.ndarray or isinstance(x, _NUMBERS) for x in values):
+            self._kernels[_flat_key(values)] = kernel
         return kernel(*values)
 
     def kernel(self, *args: P.args, **kwargs: P.kwargs) -> Kernel:
@@ -280,6 +290,8 @@ class Jit(Generic[P, R]):
 
     def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """The arguments in the order of the signature, so that a name makes no other signature."""
+        if not kwargs:
+            return args
         bound = inspect.signature(self._fn).bind(*args, **kwargs)
         if bound.kwargs:
             raise TraceError(
@@ -293,6 +305,14 @@ class Jit(Generic[P, R]):
             if key not in self._kernels:
                 self._kernels[key] = compile(self._fn, *values)
             return self._kernels[key]
+
+
+_NUMBERS = (bool, int, float, np.generic)
+
+
+def _flat_key(args: tuple[Any, ...]) -> Hashable:
+    """What decides which kernel takes arguments that are arrays and numbers; quick to make."""
+    return tuple([(x.dtype, x.shape) if type(x) is np.ndarray else type(x) for x in args])
 
 
 def _kind(leaf: Any) -> Hashable:

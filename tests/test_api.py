@@ -389,3 +389,13 @@ def test_a_notebook_shows_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     dot.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "<svg>drawn</svg>" in str(graphc.trace(loss, *LOSS)._repr_svg_())
+
+
+def test_a_container_is_never_taken_for_another() -> None:
+    """Calls without pytrees have a quick road; a list that follows must not go down it."""
+    jitted = graphc.jit(lambda x: x[0] + x[1])
+    assert jitted(np.array([1.0, 2.0])) == 3
+    assert jitted([1.0, 2.0]) == 3
+    assert jitted([np.array([1.0, 5.0]), 2.0]).tolist() == [3, 7]
+    assert jitted({0: 1.0, 1: 4.0}) == 5
+    assert jitted(np.array([1, 2])).dtype == np.int64
