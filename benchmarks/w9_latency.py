@@ -1,0 +1,69 @@
+"""W9: from a Python function to its first result, each in a fresh process; imports not counted.
+
+"cold" starts with empty caches of compiled code, "warm" finds what the cold run left there.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from timing import Result
+
+HERE = Path(__file__).parent
+MODULES = {"graphc": "graphc", "numba by hand": "numba", "JAX": "jax", "torch.compile": "torch"}
+CASES = (
+    ("w1_scalar", "W1", ("graphc", "numba by hand", "JAX", "torch.compile")),
+    ("w3_mlp", "W3 batch 32", ("graphc", "JAX", "torch.compile")),
+)
+
+
+def results(quick, tell):
+    """Seconds of every installed peer."""
+    found = []
+    for module, name, peers in CASES:
+        for peer in peers:
+            if quick and peer == "torch.compile":
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                for state in ("cold", "warm") if peer == "graphc" else ("cold",):
+                    seconds, problem = _child(module, peer, folder)
+                    if seconds is None:
+                        tell(f"W9 {name}: {peer} is not measured: {problem}")
+                        break
+                    label = f"{peer}, from the disk cache" if state == "warm" else peer
+                    found.append(
+                        Result("W9 function to first result", name, label, seconds, seconds, 0.0)
+                    )
+    return found
+
+
+def _child(module, peer, folder):
+    """(seconds, None) or (None, what went wrong) of one peer in a process of its own."""
+    names = ("GRAPHC_CACHE_DIR", "NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+    env = {**os.environ, **dict.fromkeys(names, folder), "JAX_PLATFORMS": "cpu"}
+    child = subprocess.run(
+        [sys.executable, HERE / "w9_latency.py", module, peer],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if child.returncode:
+        return None, child.stderr.strip().splitlines()[-1]
+    return float(child.stdout.split()[-1]), None
+
+
+def first_result(module, peer):
+    """Seconds from the function to its first result, in this process."""
+    __import__(MODULES[peer])
+    case = __import__(module).cases(quick=False)[0]
+    start = time.perf_counter()
+    case.peers[peer]()()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    print(first_result(*sys.argv[1:]))
