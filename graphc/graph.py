@@ -336,10 +336,11 @@ def rebuild(
         if node in image:
             continue
         operands = tuple(image[x] for x in node.operands)
-        fresh = node
+        cites = None if node.cites is None else image.get(node.cites, node.cites)
+        fresh = node if cites is node.cites else replace(node, cites=cites)
         if any(a is not b for a, b in zip(operands, node.operands, strict=True)):
             inferred = node.op.infer(tuple(x.type for x in operands), node.params)
-            fresh = replace(node, operands=operands, type=inferred)
+            fresh = replace(fresh, operands=operands, type=inferred)
         image[node] = change(fresh)
     return image
 
