@@ -48,11 +48,10 @@ def hasten(graph: Graph) -> Graph:
 PREPARE: tuple[Pass, ...] = (simplify, guard)
 """Before derivatives are taken."""
 
-PIPELINE: tuple[Pass, ...] = (simplify, release, simplify)
-"""Before lowering. Release makes work for the second simplify: a maximum that was stopped meets
-the same one that was not."""
+PIPELINE: tuple[Pass, ...] = (simplify, release)
+"""Before lowering. Release is last, for the rules that take a maximum out would stop it again."""
 
-FAST_PIPELINE: tuple[Pass, ...] = (simplify, release, hasten)
+FAST_PIPELINE: tuple[Pass, ...] = (hasten, release)
 
 
 def prepare(graph: Graph) -> Graph:

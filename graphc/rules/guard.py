@@ -43,6 +43,8 @@ def exposed(node: Node, p: Node, depth: int = 0) -> bool:
     """Whether node holds an op that may be infinite where p does not choose it."""
     if depth > DEPTH or not isinstance(node.op.element, Elementwise) or node.op is STOP_GRADIENT:
         return False
+    if node.dtype.kind != "f":  # a condition: no gradient flows through it
+        return False
     k, _ = SAFE.get(node.op.name, (None, 0))
     if k is not None and _may_guard(node.operands[k], p):
         return True

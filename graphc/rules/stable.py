@@ -262,6 +262,10 @@ def _sum_of_broadcast(node: Node) -> Tensor | None:
     return total * dimension(product(x.shape[a] for a in wide), node.dtype)
 
 
+def _quotient(x: Tensor, y: Tensor) -> Tensor | None:
+    return y / x if (y / x).shape == x.shape else None
+
+
 SUMS: tuple[AnyRule, ...] = (
     Local(
         "sum of a broadcast",
@@ -269,6 +273,10 @@ SUMS: tuple[AnyRule, ...] = (
         (SUM,),
         _sum_of_broadcast,
     ),
+    # sum(-x) = -sum(x), to the sign of a zero
+    Rule("sum(-x)", lambda x, axis: np.sum(-x, axis=axis), lambda x, axis: -np.sum(x, axis=axis)),
+    # y (1 / x) = y / x, rounded once; for a single reciprocal, not one that many factors share
+    Rule("y * (1 / x)", lambda x, y: y * (1.0 / x), _quotient),
     # sqrt(x^2) = |x|: x^2 overflows early, and the gradient at 0 is 0 / 0
     Rule("sqrt(x * x)", lambda x: np.sqrt(x * x), np.abs),
     Rule("-(a - b)", lambda a, b: -(a - b), lambda a, b: b - a),

@@ -65,8 +65,21 @@ def source(node: Node) -> Node:
             and len(node.operands[0].shape) <= len(node.shape)
         ):
             node = node.operands[0]
+        elif node.op is RESHAPE and node.operands[0].op is BROADCAST and is_scalar(node):
+            node = node.operands[0].operands[0]
         else:
             return node
+
+
+def is_scalar(node: Node) -> bool:
+    """Whether a reshaped broadcast repeats a single element."""
+    return node.operands[0].operands[0].shape == ()
+
+
+def _reshaped_scalar(node: Node) -> Tensor | None:
+    """reshape(broadcast(x)) = broadcast(x) for a scalar x"""
+    x = source(node)
+    return np.broadcast_to(Tensor(x), node.shape) if x.shape == () and node.shape else None
 
 
 def _broadcast(node: Node) -> Tensor | None:
@@ -131,6 +144,12 @@ VIEWS: tuple[AnyRule, ...] = (
         lambda x: np.broadcast_to(np.broadcast_to(x, (4, 2, 3)), (5, 4, 2, 3)),
         (BROADCAST,),
         _broadcast,
+    ),
+    Local(
+        "reshape a broadcast scalar",
+        lambda x: np.reshape(np.broadcast_to(x[0, 0], (3, 4)), (2, 6)),
+        (RESHAPE,),
+        _reshaped_scalar,
     ),
     Local(
         "broadcast operand", lambda x: x * np.broadcast_to(x[0], (2, 3)), ELEMENTWISE, _elementwise
