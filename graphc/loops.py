@@ -106,11 +106,27 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
+class While:
+    """for (;;) { test...; if (!condition) break; body... }"""
+
+    test: tuple[Stmt, ...]
+    condition: Expr
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    condition: Expr
+    then: tuple[Stmt, ...]
+    other: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Comment:
     text: str
 
 
-Stmt = Let | Declare | Assign | Store | Loop | Comment
+Stmt = Let | Declare | Assign | Store | Loop | While | If | Comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +190,13 @@ def select(condition: Expr, then: Expr, other: Expr) -> Expr:
     return Apply("select", (condition, then, other), then.dtype)
 
 
+def negated(condition: Expr) -> Expr:
+    """The opposite of a bool."""
+    if isinstance(condition, Apply) and condition.function == "logical_not":
+        return condition.args[0]
+    return Apply("logical_not", (condition,), bool_)
+
+
 def cast(value: Expr, dtype: DType) -> Expr:
     return value if value.dtype == dtype else Apply("cast", (value,), dtype)
 
@@ -202,15 +225,29 @@ def replace_parts(expr: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
 
 def values(stmt: Stmt) -> tuple[Expr, ...]:
     """The expressions a statement evaluates itself (not those of a loop's body)."""
+    if isinstance(stmt, While | If):
+        return (stmt.condition,)
     return (stmt.value,) if isinstance(stmt, Let | Declare | Assign | Store) else ()
+
+
+def bodies(stmt: Stmt) -> tuple[tuple[Stmt, ...], ...]:
+    """The blocks of statements inside a statement."""
+    match stmt:
+        case Loop():
+            return (stmt.body,)
+        case While():
+            return (stmt.test, stmt.body)
+        case If():
+            return (stmt.then, stmt.other)
+    return ()
 
 
 def statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
     """Every statement, in order, loops before what they contain."""
     for stmt in body:
         yield stmt
-        if isinstance(stmt, Loop):
-            yield from statements(stmt.body)
+        for inner in bodies(stmt):
+            yield from statements(inner)
 
 
 def verify(program: Program) -> None:
@@ -244,9 +281,13 @@ def verify(program: Program) -> None:
             elif isinstance(part, Position):
                 check_size(part.size, scope, stmt)
 
-    def check(body: tuple[Stmt, ...], scope: dict[str, DType]) -> None:
+    def check(body: tuple[Stmt, ...], scope: dict[str, DType]) -> dict[str, DType]:
         scope = dict(scope)
         for stmt in body:
+            if isinstance(stmt, While):
+                check_expr(stmt.condition, check(stmt.test, scope), stmt)
+                check(stmt.body, scope)
+                continue
             for value in values(stmt):
                 check_expr(value, scope, stmt)
             if isinstance(stmt, Let | Declare):
@@ -262,6 +303,10 @@ def verify(program: Program) -> None:
             elif isinstance(stmt, Loop):
                 check_size(stmt.extent, scope, stmt)
                 check(stmt.body, {**scope, stmt.var: int64})
+            elif isinstance(stmt, If):
+                check(stmt.then, scope)
+                check(stmt.other, scope)
+        return scope
 
     check(program.body, {})
 
@@ -303,6 +348,16 @@ def format_program(program: Program) -> str:
                 case Loop():
                     lines.append(f"{indent}for {stmt.var} < {stmt.extent}:")
                     show(stmt.body, indent + "  ")
+                case While():
+                    lines.append(f"{indent}loop:")
+                    show(stmt.test, indent + "  ")
+                    lines.append(f"{indent}  break unless {format_expr(stmt.condition)}")
+                    show(stmt.body, indent + "  ")
+                case If():
+                    lines.append(f"{indent}if {format_expr(stmt.condition)}:")
+                    show(stmt.then, indent + "  ")
+                    lines.append(f"{indent}else:")
+                    show(stmt.other, indent + "  ")
 
     show(program.body, "  ")
     return "\n".join(lines)

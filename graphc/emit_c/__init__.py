@@ -18,6 +18,7 @@ from graphc.loops import (
     Comment,
     Declare,
     Expr,
+    If,
     Let,
     Local,
     Loop,
@@ -26,6 +27,8 @@ from graphc.loops import (
     Stmt,
     Store,
     Table,
+    While,
+    negated,
 )
 from graphc.resources import render
 from graphc.types import dtype_of
@@ -210,6 +213,20 @@ class _Writer:
                 self.put(f"/* {_plain(text)} */", depth)
             case Loop():
                 self.loop(stmt, depth)
+            case While():
+                self.put("for (;;) {", depth)
+                self.body(stmt.test, depth + 1)
+                self.put(f"if ({p.text(negated(stmt.condition))})", depth + 1)
+                self.put("break;", depth + 2)
+                self.body(stmt.body, depth + 1)
+                self.put("}", depth)
+            case If():
+                self.put(f"if ({p.text(stmt.condition)}) {{", depth)
+                self.body(stmt.then, depth + 1)
+                if stmt.other:
+                    self.put("} else {", depth)
+                    self.body(stmt.other, depth + 1)
+                self.put("}", depth)
 
     def update(self, place: str, value: Expr, itself: Expr) -> str:
         """place = value, as place += term where it is one."""

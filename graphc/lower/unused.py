@@ -9,17 +9,21 @@ from graphc.loops import (
     Assign,
     Comment,
     Declare,
+    If,
     Let,
     Local,
     Loop,
+    Position,
     Program,
     Read,
     Stmt,
     Store,
+    While,
     parts,
     statements,
     values,
 )
+from graphc.types import names
 
 
 def drop_unused(program: Program) -> Program:
@@ -44,11 +48,21 @@ def _read(body: tuple[Stmt, ...]) -> Iterator[str]:
     for stmt in statements(body):
         own = stmt.name if isinstance(stmt, Assign) else ""
         own = stmt.buffer if isinstance(stmt, Store) else own
+        if isinstance(stmt, Store):
+            yield from names(stmt.index)
+        if isinstance(stmt, Loop):
+            yield from names(stmt.extent)
         for value in values(stmt):
             for part in parts(value):
                 match part:
-                    case Local(name) | Read(name) if name != own:
+                    case Local(name) if name != own:
                         yield name
+                    case Read(name, index):
+                        yield from names(index)
+                        if name != own:
+                            yield name
+                    case Position(size):
+                        yield from names(size)
 
 
 def _kept(body: tuple[Stmt, ...], used: set[str]) -> tuple[Stmt, ...]:
@@ -60,6 +74,12 @@ def _kept(body: tuple[Stmt, ...], used: set[str]) -> tuple[Stmt, ...]:
             case Loop():
                 stmt = replace(stmt, body=_kept(stmt.body, used))
                 wanted = any(not isinstance(s, Comment) for s in stmt.body)
+            case While():
+                stmt = replace(stmt, test=_kept(stmt.test, used), body=_kept(stmt.body, used))
+                wanted = True
+            case If():
+                stmt = replace(stmt, then=_kept(stmt.then, used), other=_kept(stmt.other, used))
+                wanted = bool(stmt.then or stmt.other)
             case Comment():
                 wanted = True
         if wanted:
