@@ -19,9 +19,10 @@ from graphc.emit_dot import dot, words
 from graphc.emit_dot.activations import activation
 from graphc.emit_dot.neurons import read_network
 from graphc.emit_dot.operations import sign
-from graphc.emit_dot.sections import is_preparation, nest_lines, sections
+from graphc.emit_dot.sections import is_preparation, nest_lines, parts_of, sections
 from graphc.errors import DrawError
 from graphc.graph import Graph, rebuild
+from graphc.loops import Comment
 from graphc.lower import lower
 from graphc.trace import trace_function
 from graphc.transform import grad, value_and_grad
@@ -414,6 +415,28 @@ def test_forward_and_backward_have_a_lane_and_a_colour_each() -> None:
     assert picture.label("d_w13") == "×d_w₁₃|float64|output"
 
 
+def sgd(w: Any, x: Any, t: Any, rate: Any) -> Any:
+    def square(w: Any) -> Any:
+        y = w @ x
+        loss = (y - t) ** 2
+        return loss
+
+    loss, slope = value_and_grad(square)(w)
+    new = w - rate * slope
+    return loss, new
+
+
+def test_a_training_step_has_a_lane_for_the_update() -> None:
+    graph = traced(sgd, F64[3], F64[3], F64, F64)
+    picture = read(emit_dot.graph_view(graph))
+    assert picture.clusters == ["cluster_forward", "cluster_backward", "cluster_update"]
+    assert dot.GREEN in picture.nodes["new"]["label"]
+    network = read(emit_dot.network(graph))
+    assert network.arrows() == {("x", "y", "w"), ("y", "loss", ""), ("t", "loss", "")}
+    kernels = read(emit_dot.kernels(lower(graph), graph))
+    assert any(dot.GREEN in kernels.nodes[x]["label"] for x in kernels.nodes if "kernel" in x)
+
+
 @pytest.mark.parametrize(
     ("fn", "examples", "expected"),
     [
@@ -487,6 +510,17 @@ def test_fused_loops_are_boxes_and_arrays_are_edges() -> None:
     assert {x for x in picture.nodes if x.endswith(" out")} == {
         f"{name} out" for name in graph.output_names
     }
+
+
+def test_fused_parts_are_said() -> None:
+    assert parts_of("forward and backward") == ("forward", "backward")
+    assert parts_of("update") == ("update",)
+    assert parts_of("y = a and b") == ()
+    graph = traced(exercise_2, *[1.0] * 5)
+    program = lower(graph)
+    body = (Comment("forward and backward"), *program.body)
+    picture = read(emit_dot.kernels(replace(program, body=body), graph))
+    assert "forward and backward" in picture.label("kernel 1")
 
 
 def test_every_statement_is_in_one_section_and_every_loop_is_shown() -> None:
@@ -625,6 +659,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import test_draw as t
 from graphc import emit_dot
+from graphc.loops import Comment
 from graphc.lower import lower
 g = t.traced(t.value_and_grad(t.digits), *t.DIGITS)
 e = t.traced(t.exercise_2c, *[1.0] * 4)

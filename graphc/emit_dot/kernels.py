@@ -141,8 +141,10 @@ class _Plan:
     # --- boxes ---------------------------------------------------------------------------------
 
     def box(self, number: int, section: Section) -> Html:
-        color, fill = PARTS[section.part]
+        color, fill = PARTS[section.parts[0]]
         title = font(bold(escape(f"{number}  {self.title(section)}")), size=13, color=color)
+        fused = font(escape(f"  {' and '.join(section.parts)}"), size=10, color=GREY)
+        title = Html(title + fused)
         lines = [_left(escape(text), 11) for text in self.body(section)]
         loops = [
             _left(Html("&#160;" * 4 * depth + escape(f"for {text}")), 11, GREY)

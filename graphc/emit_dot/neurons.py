@@ -71,7 +71,8 @@ class Reader:
             if node in self.seen and node.op.name != "input":
                 self.activate(node)
         inner = set(self.before.values())
-        found = [self.neuron(x) for x in facts.order if x in self.seen and x not in inner]
+        outer = [x for x in facts.order if x in self.seen and x not in inner]
+        found = [self.neuron(x) for x in outer if x in facts.users or x in facts.ends]
         judged = {arrow.source for x in found if x.part == "loss" for arrow in x.arrows}
         return Network(
             tuple(

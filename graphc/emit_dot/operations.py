@@ -17,6 +17,7 @@ from graphc.emit_dot.dot import (
     font,
     rows,
 )
+from graphc.emit_dot.lanes import lanes
 from graphc.emit_dot.words import (
     SUPERSCRIPTS,
     axes_text,
@@ -93,6 +94,8 @@ def sign(node: Node) -> str:
         return f"{text} {axes_text(node)}".strip()
     if symbol.form == "infix" and len(fixed) == 2:
         return " ".join(filter(None, (fixed[0], text, fixed[1])))
+    if symbol.form == "prefix" and fixed[0]:
+        return text + fixed[0]
     if any(fixed):
         return f"{text}({', '.join(x or '·' for x in fixed)})"
     return text
@@ -111,42 +114,40 @@ def product_sign(node: Node) -> str:
 class _Lanes:
     graph: Graph
     names: dict[Node, str] = field(default_factory=dict)
+    lane: dict[Node, str] = field(default_factory=dict)
     outputs: dict[Node, list[str]] = field(default_factory=dict)
     usual: DType | None = None
     """The dtype of all scalars that are computed, if there is but one: it goes without saying."""
 
     def draw(self) -> str:
         nodes = self.graph.nodes
-        self.names = labels(nodes)
+        self.names, self.lane = labels(nodes), lanes(nodes)
         for node, name in zip(self.graph.outputs, self.graph.output_names, strict=True):
             self.outputs.setdefault(node, []).append(name)
         scalars = {x.dtype for x in nodes if x.operands and not x.shape and x.dtype.kind == "f"}
         self.usual = scalars.pop() if len(scalars) == 1 else None
         shown = [x for x in nodes if not is_folded(x, self.outputs)]
-        lanes = [part for part in PARTS if any(self.lane(x) == part for x in shown)]
+        parts = [part for part in PARTS if any(self.lane[x] == part for x in shown)]
         picture = Picture(
             self.graph.name,
             rankdir="TB",
             nodesep="0.3",
             ranksep="0.38",
             newrank="true",
-            label=self.legend(lanes),
+            label=self.legend(parts),
             labelloc="b",
         )
         self.align(picture, shown)
-        for part in lanes:
-            with self.lane_block(picture, part, len(lanes) > 1):
+        for part in parts:
+            with self.lane_block(picture, part, len(parts) > 1):
                 for node in shown:
-                    if self.lane(node) == part:
+                    if self.lane[node] == part:
                         self.draw_node(picture, node)
         for node in shown:
             for operand in dict.fromkeys(map(self.place, node.operands)):
                 if operand is not None:
                     self.draw_edge(picture, operand, node)
         return str(picture)
-
-    def lane(self, node: Node) -> str:
-        return node.part if node.part in PARTS else "forward"
 
     def place(self, node: Node) -> Node | None:
         """The node that stands for an operand in the picture; None for a scalar constant."""
@@ -177,7 +178,7 @@ class _Lanes:
     # --- nodes ---------------------------------------------------------------------------------
 
     def draw_node(self, picture: Picture, node: Node) -> None:
-        color, fill = PARTS[self.lane(node)]
+        color, fill = PARTS[self.lane[node]]
         given: dict[str, object] = {"tooltip": str(node.source or self.names[node])}
         if node.op.name == "input":
             label = rows(bold(escape(pretty(node.name or "input"))), _small(kind(node.type)))
@@ -225,7 +226,7 @@ class _Lanes:
 
     def draw_edge(self, picture: Picture, operand: Node, node: Node) -> None:
         source, target = self.names[operand], self.names[node]
-        here, there = self.lane(operand), self.lane(node)
+        here, there = self.lane[operand], self.lane[node]
         color = PARTS[there][0]
         if here != there:
             picture.edge(
@@ -237,22 +238,25 @@ class _Lanes:
             picture.edge(source, target, color=color)
 
     def align(self, picture: Picture, shown: list[Node]) -> None:
-        """The adjoint d_z beside its z."""
+        """The adjoint d_z beside its z, an update beside the gradient that it reads."""
         by_name = {x.name: x for x in shown if x.name}
+        pairs = [(x, by_name[f"d_{x.name}"]) for x in shown if f"d_{x.name}" in by_name]
         for node in shown:
-            adjoint = by_name.get(f"d_{node.name}")
-            if adjoint is not None and self.lane(node) != self.lane(adjoint):
+            read = [self.place(x) for x in node.operands] if self.lane[node] == "update" else []
+            pairs += [(x, node) for x in read if x is not None and self.lane[x] == "backward"]
+        for left, right in pairs:
+            if self.lane[left] != self.lane[right]:
                 # An edge within a rank puts its head to the right, and before the lanes it decides
                 # their order: forward stands left.
                 with picture.block("", rank="same"):
-                    picture.edge(self.names[node], self.names[adjoint], style="invis")
+                    picture.edge(self.names[left], self.names[right], style="invis")
 
-    def legend(self, lanes: list[str]) -> Html:
-        if len(lanes) == 1:
+    def legend(self, parts: list[str]) -> Html:
+        if len(parts) == 1:
             return font(escape(self.graph.name), size=12, color=GREY)
         marks = "".join(
             f"<TD>{font(escape('■'), color=PARTS[x][0])} {font(escape(x), color=GREY)}</TD>"
-            for x in lanes
+            for x in parts
         )
         crossing = font(escape("→"), color=CROSSING)
         reads = font(escape("value read from another part"), color=GREY)

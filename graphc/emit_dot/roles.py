@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from graphc.emit_dot.lanes import lanes
 from graphc.errors import DrawError
 from graphc.graph import Graph, Node, walk
 from graphc.types import Dim
@@ -35,16 +36,16 @@ class Roles:
     users: Mapping[Node, tuple[Node, ...]]
 
 
-def forward_ends(graph: Graph) -> tuple[Node, ...]:
+def forward_ends(graph: Graph, lane: Mapping[Node, str]) -> tuple[Node, ...]:
     """The computed outputs of the forward part; where there are none, what the rest reads of it."""
-    backward = [x for x in graph.nodes if x.part != "forward"]
+    later = [node for node, part in lane.items() if part != "forward"]
     ends = [
         node
         for name, node in zip(graph.output_names, graph.outputs, strict=True)
-        if node.part == "forward" and node.operands and not (backward and name.startswith("d_"))
+        if lane[node] == "forward" and node.operands and not (later and name.startswith("d_"))
     ]
     if not ends:
-        read = dict.fromkeys(x for node in backward for x in node.operands if x.part == "forward")
+        read = dict.fromkeys(x for node in later for x in node.operands if lane[x] == "forward")
         below = {x for node in walk(read) for x in node.operands}
         ends = [x for x in read if x not in below and x.operands]
     return tuple(dict.fromkeys(ends or graph.outputs))
@@ -98,8 +99,8 @@ def _used_like_weights(graph: Graph) -> set[Node]:
 def roles(graph: Graph, given: Collection[str] | None) -> Roles:
     """Sort the forward part of the graph. See `Roles`."""
     weights = weight_inputs(graph, given)
-    ends = forward_ends(graph)
-    order = tuple(x for x in walk((*graph.inputs, *ends)) if x.part == "forward")
+    ends = forward_ends(graph, lanes(graph.nodes))
+    order = tuple(walk((*graph.inputs, *ends)))
     data: set[Node] = set()
     parameters: set[Node] = set()
     for node in order:

@@ -45,7 +45,8 @@ SIGNS = {
 class Section:
     """Statements that belong together: a loop nest and what prepares it, or a straight line."""
 
-    part: str
+    parts: tuple[str, ...]
+    """forward, backward, update; several where they are fused."""
     notes: list[str] = field(default_factory=list)
     """The equations the program's comments give for it."""
     body: list[Stmt] = field(default_factory=list)
@@ -97,10 +98,10 @@ def is_preparation(stmt: Stmt) -> bool:
     return isinstance(stmt, Store | Declare) and isinstance(stmt.value, Literal)
 
 
-def part_of(text: str) -> str | None:
-    """The part that a comment announces: the last of ``forward and backward``."""
-    words = text.split(" and ")
-    return words[-1] if all(word in PART_NAMES for word in words) else None
+def parts_of(text: str) -> tuple[str, ...]:
+    """The parts that a comment announces: ``forward and backward``; none for another comment."""
+    words = tuple(text.split(" and "))
+    return words if all(word in PART_NAMES for word in words) else ()
 
 
 def sections(program: Program) -> list[Section]:
@@ -109,21 +110,21 @@ def sections(program: Program) -> list[Section]:
     A comment begins something new; so does a loop nest (with what prepares its sums) after
     another one, and a statement after a nest unless it finishes what that one summed.
     """
-    found = [Section("forward")]
+    found = [Section(("forward",))]
     for stmt in program.body:
         current = found[-1]
         if isinstance(stmt, Comment):
-            part = part_of(stmt.text)
+            announced = parts_of(stmt.text)
             if current.body:
-                current = Section(current.part)
+                current = Section(current.parts)
                 found.append(current)
-            if part is not None:
-                current.part = part
+            if announced:
+                current.parts = announced
             else:
                 current.notes.append(stmt.text)
             continue
         if current.body and begins(stmt, current):
-            current = Section(current.part)
+            current = Section(current.parts)
             found.append(current)
         current.body.append(stmt)
     return [x for x in found if x.body]
