@@ -8,15 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from graphc import formula, loops
-from graphc.graph import Constant, Graph, Node, Param, apply, rebuild
+from graphc.graph import Constant, Graph, Node, Param, rebuild
 from graphc.loops import Argument, Buffer, Comment, Expr, Literal, Local, Program, Stmt, Table
-from graphc.lower.body import Writer
-from graphc.lower.domain import is_computed
+from graphc.lower.body import Leaf, Writer, read_array
 from graphc.lower.naming import Names
-from graphc.lower.schedule import Nest, Schedule, Step, schedule, steps
-from graphc.lower.storage import Array, arrays, lives, plan_offsets
+from graphc.lower.regions import RegionWriter
+from graphc.lower.schedule import Nest, Schedule, Step, steps
+from graphc.lower.scope import plan_scope
 from graphc.lower.unused import drop_unused
-from graphc.ops.elementwise import CAST
 from graphc.types import Dim, Size, substitute
 
 LOOP_NAMES = "ijklmpqrsu"
@@ -36,27 +35,26 @@ def lower(graph: Graph, shown: Sequence[str] | None = None) -> Program:
     dims = {name: names.take(name) for name in graph.dims}
     if any(old != new for old, new in dims.items()):
         graph = _rename_dims(graph, dims)
-    graph = _with_computed_outputs(graph)
     inputs = tuple(
         Argument(names.take(x.name or "x"), x.type, text) for x, text in
         zip(graph.inputs, shown or [x.name or "x" for x in graph.inputs], strict=True))
     outputs = tuple(Argument(names.take(name), x.type, name)
                     for name, x in zip(graph.output_names, graph.outputs, strict=True))
     loop_names = tuple(names.take(c) for c in LOOP_NAMES)
-    plan = schedule(graph, loop_names)
-    leaves, tables = _leaves(graph, inputs, names)
-    by_output = {x: a.name for x, a in zip(graph.outputs, outputs, strict=True)}
-    wanted = {node: names.take(node.name) if node.name else "" for node in _stored_in_workspace(
-        graph, plan, by_output)}
-    wanted = {node: name or names.fresh() for node, name in wanted.items()}
-    stored = arrays(graph, plan, by_output, wanted)
-    offsets, total = plan_offsets(lives(graph, plan, stored, by_output))
-    buffers = tuple(Buffer(stored[node].name, node.dtype, stored[node].shape, offset)
-                    for node, offset in sorted(offsets.items(), key=lambda kv: kv[0].serial))
-    writer = Writer(graph, plan, stored, leaves, names, frozenset(by_output), _notes(graph))
-    body = tuple(_sections(graph, plan, writer))
-    program = drop_unused(Program(Names().take(graph.name), graph.doc, inputs, tuple(dims.values()),
-                                  outputs, tables, buffers, total, body))
+    scope = plan_scope(graph, lambda g: {
+        x: (a.name, 0) for x, a in zip(g.outputs, outputs, strict=True)}, names, loop_names)
+    tables: list[Table] = []
+
+    def constants(graph: Graph) -> dict[Node, Leaf]:
+        return _constants(graph, names, tables)
+
+    leaves = {**constants(scope.graph), **_inputs(graph, inputs)}
+    writer = Writer(scope.graph, scope.plan, scope.stored, leaves, names, frozenset(),
+                    _notes(scope.graph), RegionWriter(scope, constants))
+    body = tuple(_sections(scope.graph, scope.plan, writer))
+    program = drop_unused(Program(
+        Names().take(graph.name), graph.doc, inputs, tuple(dims.values()), outputs,
+        tuple(tables), tuple(scope.buffers()), scope.total, body))
     loops.verify(program)
     return program
 
@@ -80,43 +78,36 @@ def _rename_dims(graph: Graph, dims: dict[str, str]) -> Graph:
                    outputs=tuple(image[x] for x in graph.outputs))
 
 
-def _with_computed_outputs(graph: Graph) -> Graph:
-    """Outputs that are inputs, constants, views or given twice become copies of their own."""
-    outputs: list[Node] = []
-    for node in graph.outputs:
-        if not is_computed(node) or node in outputs:
-            copied = apply(CAST, node, dtype=node.dtype)
-            node = replace(copied, part=node.part, cites=None, source=node.source)
-        outputs.append(node)
-    return replace(graph, outputs=tuple(outputs))
+def _inputs(graph: Graph, arguments: Sequence[Argument]) -> dict[Node, Leaf]:
+    """How inputs are read: scalars by value, arrays by element."""
+    leaves: dict[Node, Leaf] = {}
+    for node, argument in zip(graph.inputs, arguments, strict=True):
+        value = Local(argument.name, node.dtype)
+        leaves[node] = read_array(argument.name, node) if node.shape else _fixed(value)
+    return leaves
 
 
-def _leaves(graph: Graph, inputs: Sequence[Argument], names: Names
-            ) -> tuple[dict[Node, Expr | str], tuple[Table, ...]]:
-    """How inputs and constants are read, and the tables that hold constant arrays."""
-    leaves: dict[Node, Expr | str] = {}
-    for node, argument in zip(graph.inputs, inputs, strict=True):
-        leaves[node] = Local(argument.name, node.dtype) if not node.shape else argument.name
-    tables: list[Table] = []
+def _fixed(value: Expr) -> Leaf:
+    return lambda index, extents: value
+
+
+def _constants(graph: Graph, names: Names, tables: list[Table]) -> dict[Node, Leaf]:
+    """How constants are read; arrays are added to the tables."""
+    leaves: dict[Node, Leaf] = {}
     for node in graph.nodes:
         if node.op.name != "constant":
             continue
         held = node.params["value"]
         array = held.array if isinstance(held, Constant) else np.zeros(())
         if array.size and (array == array.reshape(-1)[0]).all():
-            leaves[node] = Literal(array.reshape(-1)[0].item(), node.dtype)
+            leaves[node] = _fixed(Literal(array.reshape(-1)[0].item(), node.dtype))
         elif array.size == 0:
-            leaves[node] = Literal(node.dtype.numpy.type(0).item(), node.dtype)
+            leaves[node] = _fixed(Literal(node.dtype.numpy.type(0).item(), node.dtype))
         else:
             table = Table(names.take(node.name or f"table{len(tables)}"), array)
-            leaves[node] = table.name
+            leaves[node] = read_array(table.name, node)
             tables.append(table)
-    return leaves, tuple(tables)
-
-
-def _stored_in_workspace(graph: Graph, plan: Schedule, outputs: dict[Node, str]) -> list[Node]:
-    found: dict[Node, Array] = arrays(graph, plan, outputs, dict.fromkeys(graph.nodes, ""))
-    return [node for node in found if node not in outputs]
+    return leaves
 
 
 def _notes(graph: Graph) -> Callable[[Node], str]:

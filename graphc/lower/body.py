@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from graphc import loops
-from graphc.graph import Contraction, Elementwise, Graph, Index, Node, Reduction
+from graphc.graph import Contraction, Elementwise, Graph, Index, Node, Part, Reduction, Region
 from graphc.loops import (
     Apply,
     Assign,
@@ -27,9 +27,12 @@ from graphc.lower.index import decide, replace, simplify
 from graphc.lower.naming import Names
 from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
 from graphc.lower.storage import Array, is_local, operands_at
-from graphc.types import Dim, Size, strides
+from graphc.types import Dim, Size, int64, strides
 
 LONGEST_INLINE = 6
+
+Leaf = Callable[[Index, Mapping[str, Size]], Expr]
+"""leaf(index, extents) reads an element of an input or constant, in loop variables."""
 
 
 @dataclass(eq=False)
@@ -39,18 +42,24 @@ class Writer:
     graph: Graph
     plan: Schedule
     stored: Mapping[Node, Array]
-    leaves: Mapping[Node, Expr | str]
-    """Scalar inputs and constants as expressions; arrays as the name of their buffer."""
+    leaves: Mapping[Node, Leaf]
     names: Names
-    outputs: frozenset[Node]
+    kept: frozenset[Node]
+    """Scalars that whoever runs the statements reads afterwards: they become locals."""
     note: Callable[[Node], str]
+    region: Callable[[Writer, Node, Mapping[str, Size]], list[Stmt]]
+    """Writes a loop or branch whose body is a graph."""
     locals: dict[Node, str] = field(default_factory=dict)
     pending: dict[Node, Expr] = field(default_factory=dict)
     """Values used once, kept back to be written where they are used."""
     uses: dict[Node, list[Placed]] = field(default_factory=dict)
     """For each node the places that read it as a local, once for each read."""
+    prelude: list[Stmt] = field(default_factory=list)
+    """Locals that the statement being written needs before it: indices read from memory."""
 
     def __post_init__(self) -> None:
+        for node in self.kept:
+            self.uses[node] = [self.plan.placed[node]] * 2
         for node, reader in reversed(self.plan.placed.items()):
             if self.is_needed(node):
                 for access in reader.domain.accesses:
@@ -123,8 +132,19 @@ class Writer:
 
     def step(self, node: Node, extents: Mapping[str, Size]) -> list[Stmt]:
         """One element of a node: a term of its sum, a local, a store, or nothing yet."""
+        match node.op.element:
+            case Region():
+                return self.region(self, node, extents)
+            case Part():
+                return []
         if not self.is_needed(node):
             return []
+        body = self.computed(node, extents)
+        before, self.prelude = self.prelude, []
+        return [*before, *body]
+
+    def computed(self, node: Node, extents: Mapping[str, Size]) -> list[Stmt]:
+        """The statement of a computed node."""
         spot = self.plan.placed[node]
         place = {axis_name(a): Dim.named(v) for a, v in spot.bound.items()}
         value = self.element(node, spot, place, extents)
@@ -150,6 +170,8 @@ class Writer:
         """Whether a value is written where it is used: once, in the same loop, unnamed, short."""
         if len(used) != 1 or node.name or used[0].path != spot.path:
             return False
+        if isinstance(used[0].domain.node.op.element, Region):
+            return False  # it reads it in every step
         return sum(1 for _ in loops.parts(value)) <= 2 * LONGEST_INLINE
 
     def accumulate(self, node: Node, spot: Placed, value: Expr) -> Stmt:
@@ -173,7 +195,7 @@ class Writer:
         `reader`. `place` gives the node's axes in loop variables."""
 
         def read(operand: Node, index: Index) -> Expr:
-            return resolve(operand, index, meet)
+            return resolve(operand, index, meet, self.bind)
 
         def meet(operand: Node, index: Index) -> Expr:
             return self.value(operand, tuple(replace(i, place, extents) for i in index), extents,
@@ -215,10 +237,7 @@ class Writer:
         """Element `index`, in loop variables, of a leaf or computed node."""
         leaf = self.leaves.get(node)
         if leaf is not None:
-            if not isinstance(leaf, str):
-                return leaf
-            flat = _flat(index, strides(node.shape))
-            return Read(leaf, simplify(flat, extents), node.dtype)
+            return leaf(index, extents)
         spot = self.plan.placed[node]
         if self.here(spot, index, reader):
             if node in self.pending:
@@ -242,7 +261,16 @@ class Writer:
 
     def position(self, node: Node, array: Array, at: Mapping[int, Size]) -> Size:
         """The flat position in the node's array."""
-        return _flat(tuple(at.get(axis, 0) for axis in array.axes), strides(array.shape))
+        flat = _flat(tuple(at.get(axis, 0) for axis in array.axes), strides(array.shape))
+        return array.start + flat
+
+    def bind(self, value: Expr) -> Size:
+        """A local that holds an index."""
+        if isinstance(value, Position):
+            return value.size
+        name = self.names.fresh("at")
+        self.prelude.append(Let(name, loops.cast(value, int64)))
+        return Dim.named(name)
 
     def extents_of(self, spot: Placed, extents: Mapping[str, Size]) -> dict[str, Size]:
         return {**extents, **{n.var: n.extent for n in spot.path}}
@@ -261,6 +289,13 @@ class Writer:
 
 def _is_sum(node: Node) -> bool:
     return isinstance(node.op.element, Reduction | Contraction)
+
+
+def read_array(name: str, node: Node, start: Size = 0) -> Leaf:
+    """A leaf that lies in an array, in C order."""
+    steps = strides(node.shape)
+    return lambda index, extents: Read(
+        name, simplify(start + _flat(index, steps), extents), node.dtype)
 
 
 def _flat(index: Index, steps: tuple[Size, ...]) -> Size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from graphc.graph import Computed, Contraction, Elementwise, Index, Leaf, Node, Reduction, View
+from graphc.graph import Computed, Contraction, Elementwise, Index, Node, Part, Reader, Reduction, Region, View
 from graphc.loops import Expr, Literal
 from graphc.ops.reduce import label_sizes, subscripts
 from graphc.ops.shape import axes, broadcast_index
@@ -51,18 +51,26 @@ def index_of(extents: Shape, picked: tuple[int, ...]) -> Index:
 
 def is_computed(node: Node) -> bool:
     """Whether the node has loops of its own (the others are read through)."""
-    return isinstance(node.op.element, Elementwise | Reduction | Contraction)
+    return isinstance(node.op.element, Elementwise | Reduction | Contraction | Region | Part)
 
 
-def resolve(node: Node, index: Index, meet: Callable[[Node, Index], Expr]) -> Expr:
+def resolve(
+    node: Node, index: Index, meet: Callable[[Node, Index], Expr], bind: Callable[[Expr], Size]
+) -> Expr:
     """The expression for element `index` of a node, read through views and guarded reads;
-    `meet` gives that of a leaf or computed node."""
+    `meet` gives that of a leaf or computed node, `bind` makes a value an index."""
     element = node.op.element
     if isinstance(element, View):
-        return resolve(node.operands[0], element.index(index, node), meet)
+        return resolve(node.operands[0], element.index(index, node), meet, bind)
     if isinstance(element, Computed):
-        return element.fn(index, lambda k, at: resolve(node.operands[k], at, meet), node)
+        reader = Reader(lambda k, at: resolve(node.operands[k], at, meet, bind), bind)
+        return element.fn(index, reader, node)
     return meet(node, index)
+
+
+def unknown(expr: Expr) -> Size:
+    """An index that no loop variable is: what a value read from memory may be."""
+    return Dim.named("?")
 
 
 def operand_indices(node: Node, extents: Shape) -> tuple[Index, ...]:
@@ -70,6 +78,10 @@ def operand_indices(node: Node, extents: Shape) -> tuple[Index, ...]:
     element = node.op.element
     if isinstance(element, Reduction):
         return (index_of(extents, tuple(range(len(extents)))),)
+    if isinstance(element, Region):
+        return tuple(tuple(Dim.named(f"?{d}") for d in range(x.type.rank)) for x in node.operands)
+    if isinstance(element, Part):
+        return ((),)
     if isinstance(element, Contraction):
         inputs, output = subscripts(node.params)
         place = _label_axes(inputs, output)
@@ -107,8 +119,10 @@ def domain(node: Node) -> Domain:
         return Literal(0, operand.dtype)
 
     for operand, index in zip(node.operands, operand_indices(node, extents), strict=True):
-        resolve(operand, index, meet)
+        resolve(operand, index, meet, unknown)
     order = tuple(a for a in range(len(extents)) if extents[a] != 1)
+    if isinstance(element, Part):
+        order = ()  # written by its region, all of it at once
     streams = not isinstance(element, Contraction)
     if isinstance(element, Contraction):
         streamed = _streamed(order, accesses)
@@ -159,7 +173,3 @@ def _stride(shape: Shape, index: Index, axis: int) -> Size:
     for i, step in zip(index, strides(shape), strict=True):
         flat = flat + i * step
     return substitute(flat, {name: 1}) - substitute(flat, {name: 0})
-
-
-def is_leaf(node: Node) -> bool:
-    return isinstance(node.op.element, Leaf)

@@ -8,9 +8,9 @@ overlap share memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from graphc.graph import Graph, Index, Node
+from graphc.graph import Graph, Index, Node, Part
 from graphc.lower.domain import Access, axis_name
 from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
 from graphc.types import Dim, Shape, Size, floordiv, product, substitute
@@ -35,6 +35,12 @@ class Array:
     shape: Shape
     depth: int
     """How many loops of the node's path lie outside: it holds one iteration of those."""
+    start: Size = 0
+    """Where in the named array it begins, in elements: a row of a stack, say."""
+
+
+Target = tuple[str, Size]
+"""An array that is there already, and where in it a result begins."""
 
 
 def shared(a: tuple[Nest, ...], b: tuple[Nest, ...]) -> int:
@@ -104,7 +110,7 @@ def stored_readers(graph: Graph, plan: Schedule) -> dict[Node, list[Placed]]:
 
 
 def arrays(
-    graph: Graph, plan: Schedule, outputs: Mapping[Node, str], names: Mapping[Node, str]
+    graph: Graph, plan: Schedule, outputs: Mapping[Node, Target], names: Mapping[Node, str]
 ) -> dict[Node, Array]:
     """The storage of every node that needs one; an output is its own storage."""
     readers = stored_readers(graph, plan)
@@ -113,7 +119,8 @@ def arrays(
         open_axes = [a for a in spot.domain.output
                      if spot.domain.extents[a] != 1 and a not in spot.axes[: spot.ready]]
         if node in outputs:
-            result[node] = _array(outputs[node], spot, 0)
+            name, start = outputs[node]
+            result[node] = replace(_array(name, spot, 0), start=start)
         elif node in readers or open_axes:
             depth = min([spot.ready, *(shared(spot.path[: spot.ready], r.path)
                                        for r in readers.get(node, ()))])
@@ -144,9 +151,11 @@ class Life:
     size: Size
 
 
-def lives(graph: Graph, plan: Schedule, stored: Mapping[Node, Array], outputs: Iterable[Node]
-          ) -> list[Life]:
-    """The life of every workspace array."""
+def lives(
+    graph: Graph, plan: Schedule, stored: Mapping[Node, Array], outputs: Iterable[Node],
+    inside: Mapping[Node, Size],
+) -> list[Life]:
+    """The life of every workspace array, and of what regions need inside (`inside`, in bytes)."""
     spans: dict[Nest | Node, tuple[int, int]] = {}
     _number(plan.root, 0, spans)
     readers: dict[Node, list[Placed]] = {}
@@ -159,9 +168,12 @@ def lives(graph: Graph, plan: Schedule, stored: Mapping[Node, Array], outputs: I
         if node in outside:
             continue
         spots = [plan.placed[node], *readers.get(node, ())]
+        if isinstance(node.op.element, Part):  # its region writes it
+            spots.append(plan.placed[node.operands[0]])
         within = [_child(spot, array.depth, spans) for spot in spots]
         size = product(array.shape) * node.dtype.bytes
         found.append(Life(node, min(a for a, _ in within), max(b for _, b in within), size))
+    found += [Life(node, *spans[node], size) for node, size in inside.items() if size != 0]
     return found
 
 

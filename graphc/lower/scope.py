@@ -1,0 +1,253 @@
+"""Everything about a graph's loops that is settled before a statement is written: which arrays
+there are and where they lie, for the graph and for the bodies of its regions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from graphc.graph import Graph, Node, Part, Region, apply, rebuild
+from graphc.loops import Buffer
+from graphc.lower.domain import is_computed
+from graphc.lower.naming import Names
+from graphc.lower.schedule import Schedule, schedule
+from graphc.lower.storage import Array, Target, align, arrays, lives, plan_offsets
+from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
+from graphc.ops.elementwise import CAST
+from graphc.types import Dim, Size, product
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """A graph with its schedule and storage. Offsets are relative to `base`."""
+
+    graph: Graph
+    plan: Schedule
+    stored: dict[Node, Array]
+    regions: dict[Node, RegionPlan]
+    offsets: dict[Node, Size]
+    total: Size
+    """Bytes of workspace."""
+    loop_names: tuple[str, ...]
+
+    def buffers(self, base: Size = 0) -> Iterator[Buffer]:
+        """Every array of the workspace, with its offset from the start of all."""
+        for node, offset in sorted(self.offsets.items(), key=lambda kv: kv[0].serial):
+            if node in self.regions:
+                yield from self.regions[node].buffers(base + offset)
+            else:
+                array = self.stored[node]
+                yield Buffer(array.name, node.dtype, array.shape, base + offset)
+
+
+@dataclass(slots=True, eq=False)
+class RegionPlan:
+    """Storage of a loop or branch: where its state lives between steps, and its bodies' scopes.
+
+    The state of carry k is the local or array `states[k]`; an array that is not an item of the
+    region is one of `own`. A body's result k that may not overwrite the state at once goes to
+    `results[k]` first; None: it goes there directly, or needs no storage.
+    """
+
+    states: list[Target] = field(default_factory=list)
+    results: list[str | None] = field(default_factory=list)
+    own: list[Buffer] = field(default_factory=list)
+    scopes: list[Scope] = field(default_factory=list)
+    bodies_at: Size = 0
+    size: Size = 0
+    var: str = ""
+
+    def add(self, name: str, node: Node) -> None:
+        """An array of the region's own."""
+        self.own.append(Buffer(name, node.dtype, node.shape, self.size))
+        self.size = self.size + align(product(node.shape) * node.dtype.bytes)
+
+    def finish(self) -> None:
+        """The bodies come after the arrays; those of a branch and those of a test share them."""
+        self.bodies_at = self.size
+        total: Size = 0
+        for scope in self.scopes:
+            total = scope.total + total
+        self.size = self.size + total
+
+    def buffers(self, base: Size) -> Iterator[Buffer]:
+        for buffer in self.own:
+            yield replace(buffer, offset=base + buffer.offset)
+        at = base + self.bodies_at
+        for scope in self.scopes:
+            yield from scope.buffers(at)
+            at = at + scope.total
+
+
+def with_computed_outputs(graph: Graph) -> Graph:
+    """Outputs that are inputs, constants, views or given twice become copies of their own."""
+    outputs: list[Node] = []
+    for node in graph.outputs:
+        if not is_computed(node) or node in outputs:
+            copied = apply(CAST, node, dtype=node.dtype)
+            node = replace(copied, part=node.part, cites=None, source=node.source)
+        outputs.append(node)
+    return replace(graph, outputs=tuple(outputs))
+
+
+def with_single_items(graph: Graph) -> Graph:
+    """Each part of a bundle is taken once."""
+    known: dict[tuple[Node, int], Node] = {}
+
+    def change(node: Node) -> Node:
+        if not isinstance(node.op.element, Part):
+            return node
+        return known.setdefault((node.operands[0], count_of(node.params, "part")), node)
+
+    image = rebuild(graph.outputs, change, {x: x for x in graph.inputs})
+    return replace(graph, outputs=tuple(image[x] for x in graph.outputs))
+
+
+def plan_scope(
+    graph: Graph, targets: Callable[[Graph], Mapping[Node, Target]], names: Names,
+    loop_names: Sequence[str],
+) -> Scope:
+    """Settle a graph's loops and arrays. `targets` says which outputs lie in given arrays."""
+    graph = with_computed_outputs(with_single_items(graph))
+    outputs = targets(graph)
+    plan = schedule(graph, tuple(loop_names))
+    wanted = arrays(graph, plan, outputs, dict.fromkeys(graph.nodes, ""))
+    called = {node: names.take(node.name) if node.name else "" for node in wanted
+              if node not in outputs}
+    called = {node: name or names.fresh() for node, name in called.items()}
+    stored = arrays(graph, plan, outputs, called)
+    regions = {node: _plan_region(node, graph, stored, names, loop_names)
+               for node in plan.placed if isinstance(node.op.element, Region)}
+    inside = {node: region.size for node, region in regions.items()}
+    offsets, total = plan_offsets(lives(graph, plan, stored, outputs, inside))
+    return Scope(graph, plan, stored, regions, offsets, total, tuple(loop_names))
+
+
+def items_of(graph: Graph, region: Node) -> dict[int, Node]:
+    """The parts of a region that the graph uses."""
+    return {count_of(node.params, "part"): node for node in graph.nodes
+            if isinstance(node.op.element, Part) and node.operands[0] is region}
+
+
+def _plan_region(region: Node, graph: Graph, stored: Mapping[Node, Array], names: Names,
+                 loop_names: Sequence[str]) -> RegionPlan:
+    found = RegionPlan()
+    items = items_of(graph, region)
+    planner = {SCAN: _plan_scan, WHILE: _plan_while, COND: _plan_cond}[region.op]
+    planner(found, region, items, stored, names, loop_names)
+    found.finish()
+    return found
+
+
+def _home(found: RegionPlan, k: int, kind: Node, items: Mapping[int, Node],
+          stored: Mapping[Node, Array], names: Names) -> Target:
+    """Where part k lives: its item's array, an array of the region's own, or a local."""
+    item = items.get(k)
+    if item is not None and item in stored:
+        return stored[item].name, stored[item].start
+    name = names.take((item.name if item is not None else None) or kind.name or "state")
+    if kind.shape:
+        found.add(name, kind)
+    return name, 0
+
+
+def _plan_carry(found: RegionPlan, body: Graph, carry: int, items: Mapping[int, Node],
+                stored: Mapping[Node, Array], names: Names) -> None:
+    for k in range(carry):
+        found.states.append(_home(found, k, body.inputs[k], items, stored, names))
+        result = body.outputs[k]
+        unchanged = result is body.inputs[k]
+        if unchanged or not result.shape or overwrites(body, k):
+            found.results.append(None)
+        else:
+            found.results.append(names.take(f"{found.states[k][0]}_next"))
+            found.add(found.results[k] or "", result)
+
+
+def overwrites(body: Graph, k: int) -> bool:
+    """Whether result k may go straight into the state: nothing but the elementwise op that makes
+    it reads the old state, and each element only for its own successor."""
+    state, result = body.inputs[k], body.outputs[k]
+    users = [node for node in body.nodes if state in node.operands]
+    taken = [y for j, y in enumerate(body.outputs) if y is state or (y is result and j != k)]
+    return (not taken and users == [result] and result.op.name in ("add", "subtract", "multiply")
+            and result.operands.count(state) == 1 and result.shape == state.shape)
+
+
+def _plan_scan(found: RegionPlan, region: Node, items: Mapping[int, Node],
+               stored: Mapping[Node, Array], names: Names, loop_names: Sequence[str]) -> None:
+    body, carry = graph_of(region.params, "body"), count_of(region.params, "carry")
+    _plan_carry(found, body, carry, items, stored, names)
+    found.var = loop_names[0]
+    rows = {k: (stored[node].name, stored[node].start) for k, node in items.items()
+            if k >= carry and node in stored}
+    found.scopes.append(plan_scope(
+        live(body, carry, rows), lambda graph: _targets(graph, found, region, carry, rows),
+        names, loop_names[1:]))
+
+
+def live(body: Graph, carry: int, rows: Mapping[int, Target]) -> Graph:
+    """The body without outputs that nobody takes; unchanged carries are no outputs either."""
+    chosen = [k for k, y in enumerate(body.outputs)
+              if (k < carry and y is not body.inputs[k]) or k in rows]
+    return replace(body, outputs=tuple(body.outputs[k] for k in chosen),
+                   output_names=tuple(str(k) for k in chosen))
+
+
+def _targets(graph: Graph, found: RegionPlan, region: Node, carry: int,
+             rows: Mapping[int, Target]) -> dict[Node, Target]:
+    """Where a body's outputs go (their names are their places in the bundle)."""
+    result: dict[Node, Target] = {}
+    for name, node in zip(graph.output_names, graph.outputs, strict=True):
+        k = int(name)
+        if k >= carry:
+            array, start = rows[k]
+            result[node] = array, start + product(node.shape) * row_of(found, region)
+        elif node.shape:
+            result[node] = (found.results[k] or "", 0) if found.results[k] else found.states[k]
+    return result
+
+
+def row_of(found: RegionPlan, region: Node) -> Size:
+    """The row that a step of a scan works on, in its loop variable."""
+    from_start = Dim.named(found.var)
+    if not count_of(region.params, "reverse"):
+        return from_start
+    return length_of(region) - 1 - from_start
+
+
+def _plan_while(found: RegionPlan, region: Node, items: Mapping[int, Node],
+                stored: Mapping[Node, Array], names: Names, loop_names: Sequence[str]) -> None:
+    body, carry = graph_of(region.params, "body"), count_of(region.params, "carry")
+    _plan_carry(found, body, carry, items, stored, names)
+    found.scopes.append(plan_scope(graph_of(region.params, "test"), lambda graph: {}, names,
+                                   loop_names))
+    found.scopes.append(plan_scope(
+        live(body, carry, {}), lambda graph: _targets(graph, found, region, carry, {}), names,
+        loop_names))
+
+
+def _plan_cond(found: RegionPlan, region: Node, items: Mapping[int, Node],
+               stored: Mapping[Node, Array], names: Names, loop_names: Sequence[str]) -> None:
+    for key in ("then", "other"):
+        branch = graph_of(region.params, key)
+        if not found.states:
+            for k, kind in enumerate(branch.outputs):
+                needed = k in items
+                found.states.append(
+                    _home(found, k, kind, items, stored, names) if needed else ("", 0))
+        kept = [k for k in range(len(branch.outputs)) if k in items]
+        chosen = replace(branch, outputs=tuple(branch.outputs[k] for k in kept),
+                         output_names=tuple(map(str, kept)))
+        found.scopes.append(plan_scope(chosen, lambda graph: {
+            node: found.states[int(name)]
+            for name, node in zip(graph.output_names, graph.outputs, strict=True) if node.shape
+        }, names, loop_names))
+
+
+def length_of(region: Node) -> Size:
+    """The number of steps of a scan."""
+    length = region.params["length"]
+    if not isinstance(length, int | Dim):
+        raise TypeError(f"the length of a scan is a size, not {length!r}")
+    return length
