@@ -66,6 +66,10 @@ bench-quick: env ## the same with few repetitions
 golden: env ## rewrite the golden C files; review the diff
 	$(BIN)/python -m pytest tests/test_golden.py --update-golden
 
+.PHONY: docs
+docs: env ## bring the C, the tables and the pictures of the documentation up to date
+	$(BIN)/python docs/make.py
+
 .PHONY: clean
 clean: ## remove whatever the other targets made, .venv included
 	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis
