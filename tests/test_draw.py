@@ -757,6 +757,15 @@ def test_a_failing_dot_is_quoted_and_leaves_the_old_file(tmp_path: Path) -> None
     assert path.read_text() == "old"
 
 
+def test_a_file_appears_whole(tmp_path: Path) -> None:
+    path = tmp_path / "net.dot"
+    path.write_text("old")
+    with path.open() as reader:
+        emit_dot.draw(traced(np.tanh, 1.0), path)
+        assert reader.read() == "old", "who reads the old picture keeps it"
+    assert path.read_text(encoding="utf-8").startswith("digraph")
+
+
 @pytest.mark.parametrize("name", ["net.jpg", "net", "net.svg.gz"])
 def test_an_unknown_suffix_lists_the_known_ones(tmp_path: Path, name: str) -> None:
     with pytest.raises(DrawError, match=r"suffix must be \.svg, \.png, \.pdf, \.dot, \.gv"):
