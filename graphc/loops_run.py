@@ -7,8 +7,7 @@ taken, and a misaligned buffer are errors here.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,7 +33,7 @@ from graphc.loops import (
     Store,
     While,
 )
-from graphc.types import Dim, Size, evaluate
+from graphc.types import FUNCTIONS, Dim, Size, evaluate
 
 Scalar = np.generic
 
@@ -184,11 +183,6 @@ class _Machine:
                     part *= self.sizes[atom]
                     continue
                 a, b = self.size(atom.a), self.size(atom.b)
-                part *= _FUNCTIONS[atom.kind](a, b)
+                part *= evaluate(FUNCTIONS[atom.kind](a, b), {})
             total += part
         return total
-
-
-_FUNCTIONS: dict[str, Callable[[int, int], int]] = {
-    "floordiv": operator.floordiv, "mod": operator.mod, "min": min, "max": max,
-}  # fmt: skip

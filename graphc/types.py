@@ -256,9 +256,12 @@ def below(a: Size, b: Size) -> bool:
 
 
 def floordiv(a: Size, b: Size) -> Size:
-    """a // b, rounded towards minus infinity as Python does; whole multiples of b leave the atom."""
+    """a // b, rounded towards minus infinity as Python does; whole multiples of b leave the atom.
+
+    0 where b is 0: an axis without elements must not stop the sizes of others.
+    """
     if isinstance(a, int) and isinstance(b, int):
-        return a // b
+        return a // b if b else 0
     if b == 1:
         return a
     whole, rest = split(a, b)
@@ -268,9 +271,9 @@ def floordiv(a: Size, b: Size) -> Size:
 
 
 def mod(a: Size, b: Size) -> Size:
-    """a % b with the sign of b, as Python does."""
+    """a % b with the sign of b, as Python does; 0 where b is 0."""
     if isinstance(a, int) and isinstance(b, int):
-        return a % b
+        return a % b if b else 0
     if b == 1:
         return 0
     _, rest = split(a, b)

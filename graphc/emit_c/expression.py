@@ -27,7 +27,7 @@ from graphc.emit_c.functions import (
 from graphc.errors import VerifyError
 from graphc.loops import Apply, Expr, Literal, Local, Position, Read
 from graphc.lower.index import Extents, smallest
-from graphc.types import Atom, DType, Size, at_most
+from graphc.types import Atom, Dim, DType, Size, at_most
 
 Text = tuple[str, int]
 """C text and the precedence of its outermost operator."""
@@ -159,12 +159,22 @@ class Printer:
             self.helpers.add((f"{atom.kind}imum", "i64"))
             return f"{atom.kind}imum_i64({a[0]}, {b[0]})", PRIMARY
         low = smallest(atom.a, self.extents)
-        if low is not None and at_most(0, low):  # C divides towards zero
+        if low is not None and at_most(0, low) and self.is_positive(atom.b):
+            # C divides towards zero, and not by it
             sign = "/" if atom.kind == "floordiv" else "%"
             return f"{_at(a, TERM)} {sign} {_at(b, UNARY)}", TERM
         name = "floor_divide" if atom.kind == "floordiv" else "remainder"
         self.helpers.add((name, "i64"))
         return f"{name}_i64({a[0]}, {b[0]})", PRIMARY
+
+    def is_positive(self, size: Size) -> bool:
+        """Whether a size is > 0 here: a number, or dimensions of loops that have begun."""
+        if isinstance(size, int):
+            return size > 0
+        inside = {atom for extent in self.extents.values() if isinstance(extent, Dim)
+                  and len(extent.terms) == 1 for atom in extent.terms[0][0]}
+        return len(size.terms) == 1 and size.terms[0][1] > 0 and inside.issuperset(
+            size.terms[0][0])
 
 
 def _at(text: Text, lowest: int) -> str:
