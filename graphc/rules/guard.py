@@ -53,7 +53,14 @@ def exposed(node: Node, p: Node, depth: int = 0) -> bool:
 
 def _may_guard(x: Node, p: Node) -> bool:
     fits = broadcast_shapes(x.shape, p.shape) == x.shape if _broadcasts(x, p) else False
-    return x.op is not CONSTANT and fits and not (x.op is WHERE and _condition(x) is _bare(p))
+    return x.op is not CONSTANT and fits and not _is_guarded(x, p)
+
+
+def _is_guarded(x: Node, p: Node) -> bool:
+    """Whether p has chosen x already, perhaps inside another choice."""
+    if x.op is not WHERE:
+        return False
+    return _condition(x) is _bare(p) or any(_is_guarded(y, p) for y in x.operands[1:])
 
 
 def _broadcasts(x: Node, p: Node) -> bool:
