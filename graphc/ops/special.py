@@ -28,7 +28,10 @@ def _lgamma(x: float) -> float:
         return abs(x)
     if x <= 0 and x == math.floor(x):
         return math.inf
-    return math.lgamma(x)
+    try:
+        return math.lgamma(x)
+    except OverflowError:
+        return math.inf
 
 
 erf = _each(math.erf)
@@ -58,7 +61,7 @@ def _digamma(x: float) -> float:
     if math.isnan(x) or x == math.inf:
         return x
     if x <= 0:
-        if x == math.floor(x):
+        if x == np.floor(x):
             return math.nan
         return _digamma(1 - x) - math.pi / math.tan(math.pi * x)
     shift = 0.0
@@ -73,7 +76,7 @@ def _zeta(s: int, x: float) -> float:
     """Hurwitz zeta(s, x), s >= 2: direct terms, then Euler-Maclaurin (Johansson 2015)."""
     if math.isnan(x):
         return x
-    if x <= 0 and x == math.floor(x):
+    if x <= 0 and x == np.floor(x):
         return math.inf if s % 2 == 0 else math.nan
     total = 0.0
     while x < _SHIFT:
@@ -89,7 +92,8 @@ def _zeta(s: int, x: float) -> float:
 
 def polygamma(order: int, x: Array) -> Array:
     """The order-th derivative of digamma; order 0 is digamma itself."""
-    if order == 0:
-        return _each(_digamma)(x)
     sign = (-1.0) ** (order + 1) * math.factorial(order)
-    return _each(lambda v: sign * _zeta(order + 1, v))(x)
+    with np.errstate(all="ignore"):
+        if order == 0:
+            return _each(lambda v: _digamma(np.float64(v)))(x)
+        return _each(lambda v: sign * _zeta(order + 1, np.float64(v)))(x)
