@@ -125,15 +125,24 @@ def domain(node: Node) -> Domain:
         order = ()  # written by its region, all of it at once
     streams = not isinstance(element, Contraction)
     if isinstance(element, Contraction):
-        streamed = _streamed(order, accesses)
+        streamed = _streamed(order, output, accesses)
         streams = streamed is not None
-        order = streamed or _contraction_order(order, output, accesses, node.shape)
+        order = (
+            streamed
+            if streamed is not None
+            else _contraction_order(order, output, accesses, node.shape)
+        )
     return Domain(node, extents, output, order, tuple(accesses), streams)
 
 
-def _streamed(looping: tuple[int, ...], accesses: list[Access]) -> tuple[int, ...] | None:
-    """The axes in the memory order of an operand that has them all: a contraction that reads each
-    element of it once (matrix times vector, say) is bound by memory and gains nothing by tiles."""
+def _streamed(
+    looping: tuple[int, ...], output: tuple[int, ...], accesses: list[Access]
+) -> tuple[int, ...] | None:
+    """The axes in the memory order of an operand that has them all, or of the result if nothing
+    is summed: a contraction that touches each element once (matrix times vector, outer product)
+    is bound by memory and gains nothing by tiles."""
+    if set(looping) <= set(output):
+        return tuple(a for a in output if a in looping)
     for access in accesses:
         order = tuple(a for i in access.index for a in looping if i == Dim.named(axis_name(a)))
         if sorted(order) == sorted(looping):

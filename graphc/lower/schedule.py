@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from graphc.graph import Graph, Node
+from graphc.graph import Contraction, Graph, Node
 from graphc.lower.domain import Domain, axis_name, domain, is_computed
 from graphc.types import Dim, Size
 
@@ -151,6 +151,8 @@ def _fits(
         chosen = remaining[0]
         if any(not plan.placed[x].domain.streams for x in steps(nest)):
             return None
+    if isinstance(work.node.op.element, Contraction) and chosen != remaining[0]:
+        return None  # it would run across its operand's memory
     return chosen if work.extents[chosen] == nest.extent else None
 
 
