@@ -9,8 +9,10 @@ from graphc.ops import OPS
 from graphc.ops.elementwise import WHERE
 from graphc.ops.reduce import EINSUM, REDUCE, SUM, label_sizes, subscripts
 from graphc.ops.shape import CONSTANT, INPUT, RESHAPE
+from graphc.rewrite import number
 from graphc.rules.guard import exposed
 from graphc.rules.shift import is_stopped, is_weighted, peak
+from graphc.rules.stable import hidden
 from graphc.trace import Tensor
 from graphc.types import Size, product
 
@@ -19,7 +21,6 @@ Measure = tuple[int, float, int]
 
 WORK: dict[str, float] = {
     "input": 0,
-    "constant": 1,
     "dimension": 2,
     "iota": 1,
     "reshape": 0.5,
@@ -29,6 +30,7 @@ WORK: dict[str, float] = {
     "stop_gradient": 0.1,
     "pad": 1,
     "concatenate": 1,
+    "negative": 0.9,
     "divide": 4,
     "sqrt": 4,
     "power": 40,
@@ -82,8 +84,8 @@ CHEAP = frozenset(
 FUNCTION = 20.0
 """exp, log, sin and the like, in additions."""
 UNKNOWN_SIZE = 64
-EXP, LOG, EXPM1, MULTIPLY, DIVIDE = (
-    OPS[name] for name in ("exp", "log", "expm1", "multiply", "divide")
+EXP, LOG, EXPM1, MULTIPLY, DIVIDE, POWER = (
+    OPS[name] for name in ("exp", "log", "expm1", "multiply", "divide", "power")
 )
 
 
@@ -106,7 +108,9 @@ def dangers(node: Node) -> int:
         inner = inner.operands[0] if inner.op is RESHAPE else inner
         if inner.op is SUM and inner.operands[0].op is MULTIPLY:
             return sum(_is_weight_of_exp(x) for x in inner.operands[0].operands)
-        return inner.op is EXPM1
+        return inner.op is EXPM1 or bool(hidden(node))
+    if node.op is POWER:
+        return 0 if number(node.operands[0]) is None else 2
     return 0
 
 
@@ -135,6 +139,8 @@ def work(node: Node) -> float:
         return _elements(
             product(label_sizes(tuple(x.shape for x in node.operands), inputs).values())
         )
+    if node.op is CONSTANT:
+        return max(_elements(node.type.size) - 1, 0)
     over = node.operands[0].type.size if node.op in REDUCE else node.type.size
     return 0 if node.op is INPUT else each * _elements(over)
 

@@ -147,7 +147,7 @@ CONSTANTS: tuple[AnyRule, ...] = (
     Local("-(c x)", lambda x: -(x * 3.0), (NEGATIVE,), _sign_into_constant),
     Local("c (-x)", lambda x: -x * 3.0, (MULTIPLY, DIVIDE), _constant_takes_sign),
     Local("x / 2**k", lambda x: x / 4.0, (DIVIDE,), _reciprocal),
-    Local("cast", lambda x: x.astype(np.float64).astype(np.float32), (CAST,), _cast),
+    Local("cast", lambda x: (x > 0).astype(np.int32).astype(x.dtype), (CAST,), _cast),
 )
 
 EXACT: tuple[AnyRule, ...] = (*FOLD, *VIEWS, *NEUTRAL, *SIGNS, *CHOICES, *CONSTANTS)

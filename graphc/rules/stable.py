@@ -114,18 +114,24 @@ def _complement(node: Node) -> Tensor | None:
 
 def _log_of_view(node: Node) -> Tensor | None:
     """log(view(exp(x) ...)) = view(log(exp(x) ...)), so that the log meets the exponential"""
-    chain = [node.operands[0]]
-    while chain[-1].op in VIEWS:
-        chain.append(chain[-1].operands[0])
-    found = chain.pop()
-    if not chain or not (
-        found.op in (SIGMOID, EXP) or (found.op is DIVIDE and found.operands[0].op is EXP)
-    ):
+    chain = hidden(node)
+    if not chain:
         return None
-    made = np.log(Tensor(found))
+    made = np.log(Tensor(chain[-1].operands[0]))
     for view in reversed(chain):
         made = Tensor(apply(view.op, made.node, **view.params))
     return made
+
+
+def hidden(node: Node) -> list[Node]:
+    """The views between a log and the exponential, sigmoid or softmax it is taken of."""
+    chain: list[Node] = []
+    x = node.operands[0]
+    while x.op in VIEWS:
+        chain.append(x)
+        x = x.operands[0]
+    found = x.op in (SIGMOID, EXP) or (x.op is DIVIDE and x.operands[0].op is EXP)
+    return chain if found else []
 
 
 LOG, EXP, DIVIDE, NEGATIVE = OPS["log"], OPS["exp"], OPS["divide"], OPS["negative"]

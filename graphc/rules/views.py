@@ -6,7 +6,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.graph import Elementwise, Node, apply
-from graphc.ops.reduce import REDUCE
+from graphc.ops.reduce import MAX, REDUCE
 from graphc.ops.shape import BROADCAST, CONCATENATE, PAD, RESHAPE, SLICE, TRANSPOSE, axes, sizes
 from graphc.rewrite import AnyRule, Local
 from graphc.trace import Tensor
@@ -131,7 +131,12 @@ def _one_part(node: Node) -> Tensor | None:
 ELEMENTWISE = tuple(op for op in ops.TABLE if isinstance(op.element, Elementwise))
 
 VIEWS: tuple[AnyRule, ...] = (
-    Local("still view", lambda x: x[0:2], (RESHAPE, TRANSPOSE, BROADCAST, SLICE, PAD), _same),
+    Local(
+        "still view",
+        lambda x: Tensor(apply(RESHAPE, x.node, shape=x.node.shape)),
+        (RESHAPE, TRANSPOSE, BROADCAST, SLICE, PAD),
+        _same,
+    ),
     Local("reshape twice", lambda x: np.reshape(np.reshape(x, (6,)), (3, 2)), (RESHAPE,), _reshape),
     Local(
         "transpose twice",
@@ -155,8 +160,11 @@ VIEWS: tuple[AnyRule, ...] = (
         "broadcast operand", lambda x: x * np.broadcast_to(x[0], (2, 3)), ELEMENTWISE, _elementwise
     ),
     Local("slice twice", lambda x: x[:, ::-1][1:, ::2], (SLICE,), _slice),
+    Local("reduce no axes", lambda x: Tensor(apply(MAX, x.node, axes=())), REDUCE, _no_axes),
     Local(
-        "reduce no axes", lambda x: Tensor(apply(ops.OPS["sum"], x.node, axes=())), REDUCE, _no_axes
+        "concatenate one",
+        lambda x: Tensor(apply(CONCATENATE, x.node, axes=(0,))),
+        (CONCATENATE,),
+        _one_part,
     ),
-    Local("concatenate one", lambda x: np.concatenate([x]), (CONCATENATE,), _one_part),
 )
