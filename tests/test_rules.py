@@ -129,6 +129,22 @@ def test_exact_to_the_last_bit(rule: AnyRule) -> None:
     check_exact(rule)
 
 
+@pytest.mark.parametrize("rule", [rule for rule in EXACT if isinstance(rule, Rule)], ids=name)
+def test_exact_on_integers(rule: Rule) -> None:
+    """Two's complement wraps: what holds for signs and halves must hold at both ends."""
+    kinds = [types.bool_[3] if n in ("p", "q") else types.int32[3] for n in variables(rule)]
+    try:
+        before = rewrite(trace_function(rule.left, kinds).graph, ())
+    except TypeError:  # a float constant beside integers promotes, so there is nothing to match
+        return
+    after = rewrite(before, (rule,))
+    info = np.iinfo(np.int32)
+    for corner in product([info.min, info.max, -1, 0, 1, 5], repeat=len(kinds)):
+        arrays = [np.full(3, v).astype(x.dtype.numpy) for v, x in zip(corner, kinds, strict=True)]
+        (wanted,), (found,) = reference.run(before, arrays), reference.run(after, arrays)
+        assert np.array_equal(wanted, found, equal_nan=wanted.dtype.kind == "f"), rule.name
+
+
 @pytest.mark.parametrize("rule", REAL, ids=name)
 def test_same_function_in_the_reals(rule: AnyRule) -> None:
     check_real(rule)
