@@ -16,9 +16,10 @@ from graphc.explain.chain import (
     step,
     written_out,
 )
-from graphc.explain.equations import Equation, contributions, equations, name_nodes, named_parts
+from graphc.explain.contributions import contributions
 from graphc.graph import Graph, Node, walk
 from graphc.maths import tree
+from graphc.maths.equations import Equation, equations, name_nodes, named_parts
 from graphc.maths.recognise import logs_apart
 from graphc.maths.simplify import simplify
 from graphc.maths.tree import ONE, ZERO, Expr, Item, Slope, frees, same, size

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from graphc import resources
-from graphc.explain.writing import Page, Row, Section, Words
+from graphc.explain.writing import Page, Row, Words
 from graphc.maths.latex import escaped
 from graphc.maths.mathml import math, op, row
 
@@ -108,23 +108,22 @@ def body(page: Page) -> str:
     """The page's content without its frame, for notebooks."""
     parts = []
     if page.given:
-        parts.append(f'<section class="given"><h2>Given</h2>{_table(page.given)}</section>')
+        parts.append(_section("given", "Given", _table(page.given)))
     if page.assumed:
-        parts.append(f"<p>With {_html_words(page.assumed)}</p>")
-    parts += [_html_section(section) for section in page.steps]
+        parts.append(_section("given", "With", f"<p>{_html_words(page.assumed)}</p>"))
+    for section in page.steps:
+        content = f"<p>{_html_words(section.sentence)}</p>{_table(section.rows)}"
+        parts.append(_section("step", math(section.heading, True), content))
     if len(page.results) > 1:
-        parts.append(f'<section class="result"><h2>Result</h2>{_table(page.results)}</section>')
+        parts.append(_section("result", "Result", _table(page.results)))
     if page.notes:
         notes = "".join(f"<li>{_html_words(note)}</li>" for note in page.notes)
         parts.append(f'<ul class="notes">{notes}</ul>')
     return "\n".join(parts)
 
 
-def _html_section(section: Section) -> str:
-    return (
-        f'<section class="step"><h2>{math(section.heading, True)}</h2>'
-        f"<p>{_html_words(section.sentence)}</p>{_table(section.rows)}</section>"
-    )
+def _section(kind: str, heading: str, content: str) -> str:
+    return f'<section class="{kind}"><h2>{heading}</h2><div>{content}</div></section>'
 
 
 def _table(rows: tuple[Row, ...]) -> str:
@@ -132,7 +131,7 @@ def _table(rows: tuple[Row, ...]) -> str:
     lines = []
     for r in rows:
         left = math(r.left, True) if r.left else ""
-        right = math(row(op("="), r.right), True)
+        right = math(row(op("=", ' form="infix"'), r.right), True)
         why = f'<span class="why">{escape(r.reason)}</span>' if r.reason else ""
         lines.append(f"<tr><td>{left}</td><td>{right}</td><td>{why}</td></tr>")
     return f'<table class="align">{"".join(lines)}</table>'

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from graphc.explain.chain import Line, Step
 from graphc.explain.derivation import Solution
-from graphc.explain.equations import Equation
+from graphc.maths.equations import Equation
 from graphc.maths.exponentials import SIGMOID
 from graphc.maths.layout import Layout, Style
 from graphc.maths.matrix import matrix_form

@@ -34,6 +34,13 @@ def math(body: str, display: bool = False) -> str:
     return f"<math{block}>{body}</math>"
 
 
+def _raised(base: str, exponent: str) -> str:
+    """A superscript stands above a subscript, not beside it."""
+    if base.startswith("<msub>") and base.endswith("</msub>") and base.count("<msub>") == 1:
+        return f"<msubsup>{base[6:-7]}{exponent}</msubsup>"
+    return f"<msup>{row(base)}{exponent}</msup>"
+
+
 class MathML(Style):
     """Quotients have bars."""
 
@@ -67,8 +74,9 @@ class MathML(Style):
         return f"<mn>{escape(text)}</mn>"
 
     def ratio(self, top: int, bottom: int) -> str:
-        small = ' displaystyle="false" scriptlevel="1"'
-        return f"<mstyle{small}><mfrac><mn>{top}</mn><mn>{bottom}</mn></mfrac></mstyle>"
+        return (
+            f'<mstyle displaystyle="false"><mfrac><mn>{top}</mn><mn>{bottom}</mn></mfrac></mstyle>'
+        )
 
     def fraction(self, top: Piece, bottom: Piece) -> Piece:
         return Piece(f"<mfrac>{row(top.text)}{row(bottom.text)}</mfrac>", ATOM - 1, "fraction")
@@ -78,13 +86,13 @@ class MathML(Style):
         return Piece(f"<mfrac>{above}{below}</mfrac>", ATOM - 1, "slope")
 
     def power(self, base: str, exponent: str) -> str:
-        return f"<msup>{row(base)}{row(exponent)}</msup>"
+        return _raised(base, row(exponent))
 
     def root(self, body: str) -> Piece:
         return Piece(f"<msqrt>{body}</msqrt>", ATOM, "call")
 
     def turned(self, base: str) -> str:
-        return f"<msup>{row(base)}<mo>⊤</mo></msup>"
+        return _raised(base, "<mo>⊤</mo>")
 
     def group(self, body: str) -> str:
         return row(op("("), body, op(")"))

@@ -134,7 +134,8 @@ def _product(factors: list[Expr], frame: Frame) -> Expr:
             raise _NoMatrixForm
         body = _each(rest, frame)
     divisors = [f for f in front if is_divisor(f)]
-    if divisors and not isinstance(body, Matrices | Each):
+    bare = all(isinstance(f, Number) or is_divisor(f) for f in front)
+    if divisors and bare and not isinstance(body, Matrices | Each):
         front = [f for f in front if f not in divisors]
         inner = body.factors if isinstance(body, Times) else (body,)
         return Times((*front, inner[0], *divisors, *inner[1:]))

@@ -13,6 +13,7 @@ from graphc.graph import (
     Contraction,
     Elementwise,
     Node,
+    Part,
     Reader,
     Reduction,
     Symbol,
@@ -112,6 +113,8 @@ def element(node: Node, at: Indices, known: Known) -> Expr:
             return _contraction(node, at, read)
         case Computed():
             return _computed(node, at, rule, read)
+        case Part():
+            return _part(node, known)
     return Item(node.name or node.op.name, at)
 
 
@@ -125,6 +128,15 @@ def _constant(node: Node, at: Indices) -> Expr:
     if all(isinstance(i, int) for i in at):
         return number(array[at].item(), node.dtype)
     return Item(node.name or "c", at)
+
+
+def _part(node: Node, known: Known) -> Expr:
+    """One result of a loop or a branch, as a function of all that goes in."""
+    bundle, place = node.operands[0], node.params.get("part")
+    symbol = bundle.op.symbol
+    name = f"{symbol.text}{place or ''}"
+    args = (known[x](()) if x in known else Item(x.name or "\u2026") for x in bundle.operands)
+    return Call(Symbol(name, rf"\operatorname{{{name}}}"), tuple(args))
 
 
 def _sized(size: object) -> Expr:
