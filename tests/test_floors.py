@@ -29,7 +29,9 @@ FLOORS = (
     ("build",),
     ("kernel",),
     ("transform",),
-    ("api", "explain", "check"),
+    ("explain",),
+    ("api",),
+    ("check",),
     ("cli", "__init__"),
 )
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
@@ -116,11 +118,11 @@ def test_imports_go_down() -> None:
 @pytest.mark.parametrize(
     ("files", "culprit"),
     [
-        ({"types": "import graphc.graph", "graph": ""}, r"types:1: types \(floor 0\) imports"),
-        ({"types": "from .graph import Node", "graph": ""}, r"types:1: types \(floor 0\)"),
-        ({"types": "from . import graph", "graph": ""}, r"types:1: types \(floor 0\)"),
-        ({"graph": "import graphc"}, r"graph:1: graph \(floor 1\) imports graphc"),
-        ({"graph": "from graphc import loops", "loops": ""}, r"graph:1: .* \(floor 1\) imports"),
+        ({"types": "import graphc.graph", "graph": ""}, r"types:1: types \(floor \d+\) imports"),
+        ({"types": "from .graph import Node", "graph": ""}, r"types:1: types \(floor \d+\)"),
+        ({"types": "from . import graph", "graph": ""}, r"types:1: types \(floor \d+\)"),
+        ({"graph": "import graphc"}, r"graph:1: graph \(floor \d+\) imports graphc"),
+        ({"loops": "from graphc import graph", "graph": ""}, r"loops:1: .* \(floor \d+\) imports"),
         ({"ops/__init__": "", "ops/a": "from ..cli import main", "cli": ""}, r"ops\.a:1: ops"),
         ({"types": "if TYPE_CHECKING:\n    import graphc.graph", "graph": ""}, r"types:2: types"),
         ({"graph": "def f():\n    from graphc import types", "types": ""}, "graph:2 .* inside"),
