@@ -3,7 +3,6 @@
 python examples/demo.py [folder]
 """
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -18,8 +17,6 @@ EXERCISES = (exercise1, exercise2, exercise3, exercise4_relu, exercise4_digits)
 
 
 def main(out):
-    if shutil.which("dot") is None:
-        print("Graphviz' dot is missing, so there are no pictures; everything else goes on.")
     for exercise in EXERCISES:
         print(f"\n{exercise.__doc__.splitlines()[0]}")
         exercise.main(out / exercise.__name__)

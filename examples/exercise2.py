@@ -46,8 +46,8 @@ SHARED = (SCALAR,) * 4
 
 def main(folder):
     show(network, NETWORK, folder, views=("network", "graph"))
-    show(loss, LOSS, folder, wrt=("w13", "w24"))
-    show(shared, SHARED, folder, wrt="v")
+    show(loss, LOSS, folder, wrt=("w13", "w24"), views=("network", "graph", "kernels"))
+    show(shared, SHARED, folder, wrt="v", explain={"wrt": "v", "given": ("w13", "w24")})
 
 
 if __name__ == "__main__":

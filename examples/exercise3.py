@@ -38,9 +38,10 @@ BACKWARD = (*LAYER, f64["h"])
 
 
 def main(folder):
-    show(layer, LAYER, folder, views=("network", "graph"))
-    show(loss, LOSS, folder, wrt=("a", "W", "b"))
-    show(backward, BACKWARD, folder)
+    relations = {"wrt": ("z", "a"), "given": "a_next"}
+    show(layer, LAYER, folder, explain=relations, views=("network", "graph"))
+    show(loss, LOSS, folder, wrt=("a", "W", "b"), views=("graph", "kernels"))
+    show(backward, BACKWARD, folder, views=("graph", "kernels"))
 
 
 if __name__ == "__main__":

@@ -7,30 +7,30 @@ from pathlib import Path
 import graphc
 
 
-def show(fn, types, folder, *, wrt=None, views=("graph",)):
+def show(fn, types, folder, *, wrt=None, explain=None, views=("graph",)):
     """Write what graphc makes of fn into folder.
 
-    fn.txt is the graph; fn-graph.svg and the other views are pictures; fn.html is the derivation of
-    the gradient; fn.c and fn.h are the function in C, fn_grad.c and fn_grad.h with its gradient.
+    fn.txt is the graph; fn.c and fn.h are the function in C, fn_grad.c and fn_grad.h with its
+    gradient by wrt; fn.html derives the gradient (explain: other arguments of graphc.explain);
+    fn-graph.svg and the other views are pictures, of the gradient where there is one.
     """
-    graph = graphc.trace(fn, *types)
+    graph = drawn = graphc.trace(fn, *types)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{graph.name}.txt").write_text(f"{graph}\n")
     written = list(graphc.compile(graph).export(folder))
     if wrt is not None:
         gradient = graph.grad(wrt, value=True)
-        written += graphc.compile(gradient, name=f"{graph.name}_grad").export(folder)
-        page = folder / f"{graph.name}.html"
-        page.write_text(graphc.explain(fn, *types, wrt=wrt).html())
-        written.append(page)
+        written += graphc.compile(gradient).export(folder)
+        drawn = gradient.optimized()
+    if wrt is not None or explain is not None:
+        derivation = graphc.explain(fn, *types, **(explain or {"wrt": wrt}))
+        written.append(derivation.save(folder / f"{graph.name}.html"))
     try:
         for view in views:
             picture = folder / f"{graph.name}-{view}.svg"
-            shown = graph if wrt is None or view == "network" else gradient
-            shown.draw(picture, view=view)
-            written.append(picture)
+            written.append((graph if view == "network" else drawn).draw(picture, view=view))
     except graphc.errors.DrawError as error:
-        say_once(str(error))
+        say_once(f"No pictures: {error}.")
     print(f"{graph.name}: {', '.join(relative(path) for path in written)}")
 
 

@@ -4,13 +4,16 @@ from graphc import errors
 from graphc.api import Graph, compile, jit, trace
 from graphc.check import Report, check
 from graphc.errors import GraphcError
+from graphc.explain import Derivation, explain
 from graphc.kernel import Kernel
+from graphc.trace import cond, fori_loop, scan, while_loop
 from graphc.transform import grad, jvp, value_and_grad, vjp
 from graphc.types import bool_, float32, float64, int32, int64
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Derivation",
     "Graph",
     "GraphcError",
     "Kernel",
@@ -18,15 +21,20 @@ __all__ = [
     "bool_",
     "check",
     "compile",
+    "cond",
     "errors",
+    "explain",
     "float32",
     "float64",
+    "fori_loop",
     "grad",
     "int32",
     "int64",
     "jit",
     "jvp",
+    "scan",
     "trace",
     "value_and_grad",
     "vjp",
+    "while_loop",
 ]

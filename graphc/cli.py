@@ -26,6 +26,7 @@ from graphc import build
 from graphc.api import Graph, compile, in_c, trace
 from graphc.check import check as run_check
 from graphc.errors import BuildError, DrawError, GraphcError
+from graphc.explain import explain as run_explain
 from graphc.types import DTYPES, DType, TensorType
 
 EXIT_WRONG, EXIT_INPUT, EXIT_BUILD = 1, 2, 3
@@ -259,9 +260,10 @@ def _user(run: Callable[[], Any]) -> Any:
         raise UserError(f"the function raised {_described(error)}") from error
 
 
-def _names(text: str) -> str | list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    return names[0] if len(names) == 1 else names
+def _names(text: str | None) -> str | list[str] | None:
+    """A name, or several between commas."""
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    return names[0] if len(names) == 1 else names or None
 
 
 # --- the commands --------------------------------------------------------------------------------
@@ -314,6 +316,43 @@ def draw_command(
     with sentences(debug):
         traced(target, types, grad).draw(out, view=view)
         say(f"wrote {out}")
+
+
+@app.command("explain", epilog="Example: `graphc explain model.py:loss float64 float64 --wrt w`")
+def explain_command(
+    target: Target,
+    types: Types = None,
+    wrt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="The arguments to derive by: `w13,w24`.", show_default=False
+        ),
+    ] = None,
+    given: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Values whose derivatives are known: `a_next`.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="A file: .html, .tex or .txt.", show_default=False),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Derive the gradient step by step, as one would on paper."""
+    with sentences(debug):
+        fn, module = load(target)
+        args, named = arguments(fn, module, types or [])
+        derivation = _user(
+            lambda: run_explain(fn, *args, wrt=_names(wrt), given=_names(given) or (), **named)
+        )
+        if out is None:
+            say(str(derivation))
+        else:
+            say(f"wrote {derivation.save(out)}")
 
 
 @app.command("check", epilog="Example: `graphc check model.py:loss float64[n] 0.5`")

@@ -200,7 +200,26 @@ def test_a_picture_that_cannot_be_drawn_is_a_sentence(
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["compile", "draw", "check"])
+def test_explain_prints_the_derivation_or_writes_it(model: Path) -> None:
+    args = ["explain", "model.py:loss", "float64", "float64", "--wrt", "x,y"]
+    code, out, err = run(*args)
+    assert (code, err) == (0, "")
+    assert "Derivation of loss" in out
+    assert "(chain rule)" in out
+    assert run(*args, "-o", "loss.html")[1] == "wrote loss.html\n"
+    assert "<math" in (model / "loss.html").read_text()
+    code, _, err = run(*args, "-o", "loss.doc")
+    assert code == 2
+    assert "'loss.doc'" in err
+
+
+def test_explain_starts_from_what_is_given(model: Path) -> None:
+    code, out, _ = run("explain", "model.py:loss", "float64", "1.0", "--wrt=x", "--given", "z")
+    assert code == 0
+    assert "taken as known" in out
+
+
+@pytest.mark.parametrize("command", ["compile", "draw", "explain", "check"])
 def test_help_shows_an_example(command: str) -> None:
     code, out, _ = run(command, "--help")
     assert code == 0
