@@ -5,6 +5,7 @@ The expected values are closed forms in double precision, written so that nothin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -142,7 +143,7 @@ FORMULAS: dict[str, tuple[Function, tuple[Function, ...]]] = {
         ),
     ),
     "-log N(x; 0, 1)": (
-        lambda x: -np.log(np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)),
+        lambda x: -np.log(np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)),
         (lambda x: x * x / 2 + 0.5 * np.log(2 * np.pi), lambda x: x, np.ones_like),
     ),
     "-log Laplace(x; 0, 3)": (

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphc.graph import Node
+from graphc.graph import Node, apply
 from graphc.ops import OPS
 from graphc.ops.elementwise import CAST, WHERE
 from graphc.rewrite import AnyRule, Local, Rule, number
 from graphc.rules.constants import FOLD, like, normal, power_of_two
 from graphc.rules.views import VIEWS
-from graphc.trace import Tensor
+from graphc.trace import Tensor, constant
 from graphc.types import DType
 
 # mypy: disable-error-code="return-value,arg-type"
@@ -143,7 +143,12 @@ def _cast(node: Node) -> Tensor | None:
 NEGATIVE, MULTIPLY, DIVIDE = OPS["negative"], OPS["multiply"], OPS["divide"]
 
 CONSTANTS: tuple[AnyRule, ...] = (
-    Local("where(constant, x, y)", lambda x: np.where(np.True_, x, -x), (WHERE,), _decided),
+    Local(
+        "where(constant, x, y)",
+        lambda x: Tensor(apply(WHERE, constant(np.True_).node, x.node, (-x).node)),
+        (WHERE,),
+        _decided,
+    ),
     Local("-(c x)", lambda x: -(x * 3.0), (NEGATIVE,), _sign_into_constant),
     Local("c (-x)", lambda x: -x * 3.0, (MULTIPLY, DIVIDE), _constant_takes_sign),
     Local("x / 2**k", lambda x: x / 4.0, (DIVIDE,), _reciprocal),
