@@ -199,7 +199,9 @@ static inline double polygamma_f64(int32_t n, double x)
     double sum = 0;
     if (n == 0) {
         double flip = 0;
-        if (x <= 0) {
+        if (x == 0)
+            return copysign((double)INFINITY, -x);
+        if (x < 0) {
             if (x == floor(x))
                 return (double)NAN;
             flip = -pi / tan(pi * x);

@@ -100,6 +100,13 @@ def _einsum(text: str, *shapes: tuple[int, ...]) -> Example:
     return Example(shapes, oracle, {"inputs": inputs, "output": tuple(map(ord, right))})
 
 
+def least(dtype: np.dtype[Any], sign: int) -> Any:
+    """What the maximum (-1) or minimum (1) of nothing is."""
+    if dtype.kind == "f":
+        return sign * np.inf
+    return np.iinfo(dtype).max if sign > 0 else np.iinfo(dtype).min
+
+
 RAMP = np.arange(3.0) / 7
 
 STRUCTURAL: dict[str, list[Example]] = {
@@ -165,8 +172,14 @@ STRUCTURAL: dict[str, list[Example]] = {
     ],
     "sum": _reductions(np.add.reduce),
     "prod": _reductions(np.multiply.reduce),
-    "max": _reductions(np.maximum.reduce)[:-1],
-    "min": _reductions(np.minimum.reduce)[:-1],
+    "max": [
+        *_reductions(np.maximum.reduce)[:-1],
+        Example(((0, 2),), lambda x: np.full(2, least(x.dtype, -1)), {"axes": (0,)}),
+    ],
+    "min": [
+        *_reductions(np.minimum.reduce)[:-1],
+        Example(((0, 2),), lambda x: np.full(2, least(x.dtype, 1)), {"axes": (0,)}),
+    ],
     "any": _reductions(np.logical_or.reduce),
     "all": _reductions(np.logical_and.reduce),
     "einsum": [

@@ -225,7 +225,8 @@ def test_domain_is_smooth(name: str) -> None:
     for example in examples(op):
         if "float64" in accepted(op, example):
             arrays = sample(op, example, typed(example, "float64"))
-            assert np.isfinite(op.evaluate(example.params, *arrays)).all(), name
+            if all(x.size for x in arrays):
+                assert np.isfinite(op.evaluate(example.params, *arrays)).all(), name
 
 
 @pytest.mark.parametrize("op", [op for op in ops.TABLE if len(op.domain) > 1], ids=str)

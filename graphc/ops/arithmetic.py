@@ -210,6 +210,6 @@ ARITHMETIC = (
 ROUNDING = (
     _rint_like("floor", np.floor, r"\operatorname{floor}"),
     _rint_like("ceil", np.ceil, r"\operatorname{ceil}"),
-    _rint_like("trunc", np.trunc, r"\operatorname{trunc}", "fix"),
+    _rint_like("trunc", np.trunc, r"\operatorname{trunc}"),
     _rint_like("rint", np.rint, r"\operatorname{round}"),
 )

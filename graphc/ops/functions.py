@@ -86,6 +86,7 @@ EXPONENTIAL = (
         special.softplus,
         partials(lambda t, y, a: t * call(SIGMOID, a)),
         call_symbol("softplus"),
+        functions=(),
     ),
     row(
         "erf",
@@ -104,7 +105,7 @@ EXPONENTIAL = (
         special.gammaln,
         partials(lambda t, y, a: t * call(POLYGAMMA, a, order=0)),
         call_symbol("lgamma", r"\log\Gamma"),
-        functions=("gammaln", "loggamma"),
+        functions=("gammaln",),
         domain=(POSITIVE,),
     ),
 )

@@ -23,7 +23,7 @@ from graphc.graph import (
     Value,
     call,
 )
-from graphc.types import DType, Shape, Size, TensorType
+from graphc.types import DType, Shape, Size, TensorType, dtype_of
 
 # mypy: disable-error-code="operator,call-overload"
 # Rules are written with NumPy's operators on `Value`s, which get them from `trace.Tensor`.
@@ -88,9 +88,13 @@ def _reduce(
     latex: str,
     kinds: str,
 ) -> Op:
+    def empty(x: Array) -> dict[str, object]:
+        """An empty maximum is the identity here as in C; tracing refuses those it can see."""
+        return {"initial": identity(dtype_of(x.dtype))} if name in ("max", "min") else {}
+
     def evaluate(params: Params, x: Array) -> Array:
         with np.errstate(all="ignore"):
-            return np.asarray(fn(x, axis=_axes(params)), x.dtype)
+            return np.asarray(fn(x, axis=_axes(params), **empty(x)), x.dtype)
 
     return Op(
         name,

@@ -73,7 +73,7 @@ def row(
         Elementwise(lambda node, *args: scalar(name, *args)),
         derivative,
         symbol,
-        functions or (name,),
+        (name,) if functions is None else functions,
         commutative,
         domain,
     )

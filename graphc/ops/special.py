@@ -60,7 +60,9 @@ def _digamma(x: float) -> float:
     """Recurrence up to x >= 10, then the asymptotic series (Abramowitz & Stegun 6.3.18)."""
     if math.isnan(x) or x == math.inf:
         return x
-    if x <= 0:
+    if x == 0:
+        return -math.copysign(math.inf, x)
+    if x < 0:
         if x == np.floor(x):
             return math.nan
         return _digamma(1 - x) - math.pi / math.tan(math.pi * x)

@@ -1,11 +1,36 @@
 """NumPy function -> Graph."""
 
-from graphc.trace import pointwise, reductions, shapes
+from graphc.trace import (
+    composites,
+    contractions,
+    joining,
+    nan_reductions,
+    pointwise,
+    products,
+    reductions,
+    scipy_special,
+    shapes,
+)
 from graphc.trace.control import close, cond, fori_loop, items, scan, while_loop
-from graphc.trace.tensor import FUNCTIONS, UFUNCS, Tensor, as_tensor, constant, refuse
+from graphc.trace.coverage import FUNCTIONS, UFUNCS, refuse
+from graphc.trace.tensor import Tensor, as_tensor, constant
 from graphc.trace.tracing import Traced, abstract, called, inline, leaf_type, trace_function
 
+# Each fills the tables FUNCTIONS, UFUNCS, COMPOSITES and METHODS with what it covers.
+COVERAGE = (
+    composites,
+    contractions,
+    joining,
+    nan_reductions,
+    pointwise,
+    products,
+    reductions,
+    scipy_special,
+    shapes,
+)
+
 __all__ = [
+    "COVERAGE",
     "FUNCTIONS",
     "UFUNCS",
     "Tensor",
@@ -20,11 +45,8 @@ __all__ = [
     "inline",
     "items",
     "leaf_type",
-    "pointwise",
-    "reductions",
     "refuse",
     "scan",
-    "shapes",
     "trace_function",
     "while_loop",
 ]

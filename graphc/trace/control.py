@@ -16,8 +16,9 @@ from graphc.errors import ShapeError, TraceError
 from graphc.graph import Graph, Node, apply, rebuild, walk
 from graphc.ops.control import COND, ITEM, SCAN, WHILE
 from graphc.ops.shape import INPUT
+from graphc.trace.coverage import refuse, user_line
 from graphc.trace.names import is_tracing
-from graphc.trace.tensor import Tensor, as_tensor, refuse, user_line
+from graphc.trace.tensor import Tensor, as_tensor
 from graphc.trace.tracing import trace_function
 from graphc.types import BundleType, Size, TensorType, bool_
 

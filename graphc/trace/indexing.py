@@ -9,7 +9,8 @@ import numpy as np
 from graphc.errors import ShapeError
 from graphc.graph import apply
 from graphc.ops.shape import RESHAPE, SLICE
-from graphc.trace.tensor import Tensor, refuse
+from graphc.trace.coverage import refuse
+from graphc.trace.tensor import Tensor
 from graphc.types import (
     Dim,
     Size,
@@ -30,8 +31,10 @@ def getitem(x: Tensor, key: Any) -> Tensor:
         ShapeError: too many indices, or an integer out of bounds.
         TraceError: an index that is an array, a list or a mask.
     """
-    keys = [int(k) if isinstance(k, np.integer) else k
-            for k in (key if isinstance(key, tuple) else (key,))]
+    keys = [
+        int(k) if isinstance(k, np.integer) else k
+        for k in (key if isinstance(key, tuple) else (key,))
+    ]
     for k in keys:
         _check_key(k)
     used = sum(k is not None and k is not Ellipsis for k in keys)
@@ -59,8 +62,10 @@ def _check_key(k: Any) -> None:
     if isinstance(k, bool | np.bool_ | np.ndarray | list | tuple | Tensor):
         mask = isinstance(k, bool | np.bool_) or getattr(k, "dtype", None) == np.dtype(bool)
         if mask:
-            refuse("indexing with a mask has a shape that depends on data",
-                   "use np.where(mask, x, 0), or sum what the mask keeps")
+            refuse(
+                "indexing with a mask has a shape that depends on data",
+                "use np.where(mask, x, 0), or sum what the mask keeps",
+            )
         refuse(f"indexing with {type(k).__name__} is not covered", "use slices and integers")
     if not (k is None or k is Ellipsis or isinstance(k, int | Dim | slice)):
         refuse(f"indexing with {k!r} of type {type(k).__name__}", "use slices and integers")
@@ -121,8 +126,10 @@ def _from_front(k: Any, size: Size, single: bool = False) -> Size:
     if isinstance(k, int | np.integer):
         return int(k) if k >= 0 else size + int(k)
     if not isinstance(k, Dim):
-        refuse(f"a slice bound {k!r} of type {type(k).__name__}",
-               "give an int, or arithmetic on x.shape")
+        refuse(
+            f"a slice bound {k!r} of type {type(k).__name__}",
+            "give an int, or arithmetic on x.shape",
+        )
     if at_most(0, k):
         return k
     if single:
@@ -150,7 +157,7 @@ def _minus(a: Size, b: Size) -> Size:
 def _parts(size: Size, kind: str) -> tuple[Size, Size] | None:
     """(a, b) when the size is exactly min(a, b) or max(a, b)."""
     if isinstance(size, Dim) and len(size.terms) == 1:
-        (monomial, coefficient), = size.terms
+        ((monomial, coefficient),) = size.terms
         if coefficient == 1 and len(monomial) == 1 and not isinstance(monomial[0], str):
             atom = monomial[0]
             if atom.kind == kind:

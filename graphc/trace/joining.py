@@ -11,9 +11,10 @@ import numpy as np
 from graphc.errors import ShapeError
 from graphc.graph import apply
 from graphc.ops.shape import CONCATENATE, PAD
+from graphc.trace.coverage import FUNCTIONS, refuse
 from graphc.trace.indexing import slice_range, take_slices
 from graphc.trace.shapes import as_shape, at_least, broadcast_to, expand_dims, reshape
-from graphc.trace.tensor import FUNCTIONS, Tensor, as_tensor, constant, promote, refuse
+from graphc.trace.tensor import Tensor, as_tensor, constant, promote
 from graphc.types import Dim, Size, as_size, floordiv, mod, normalize_axis
 
 # mypy: disable-error-code="arg-type,return-value,call-overload,assignment"
@@ -188,6 +189,8 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Tensor:
 def _sides(given: Any, rank: int, what: str) -> list[tuple[Any, Any]]:
     """(before, after) for each axis, from all the ways NumPy lets it be written."""
     if isinstance(given, dict):
+        for axis in given:
+            normalize_axis(axis, rank, f"{what} axis")
         either = [given.get(i, given.get(i - rank, 0)) for i in range(rank)]
         return [w if isinstance(w, tuple) else (w, w) for w in either]
     if isinstance(given, Dim | int | float | np.generic):
@@ -208,10 +211,13 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **options: Any) -> T
         refuse(f"np.pad with mode={mode!r} is not covered", "mode='constant' is")
     widths = _sides(pad_width, x.ndim, "pad_width")
     values = _sides(options.get("constant_values", 0), x.ndim, "constant_values")
-    for width in itertools.chain.from_iterable(widths):
-        as_size(width)
-    plain = all(isinstance(v, int | float | np.generic) and v == values[0][0]
-                for v in itertools.chain.from_iterable(values))
+    for width in itertools.chain.from_iterable(widths) if x.ndim else (pad_width,):
+        if isinstance(width, int | np.integer | Dim):
+            as_size(width)
+    plain = all(
+        isinstance(v, int | float | np.generic) and v == values[0][0]
+        for v in itertools.chain.from_iterable(values)
+    )
     if plain or not x.ndim:
         return _pad_with(x, widths, values[0][0] if values else 0)
     for axis in range(x.ndim):

@@ -8,28 +8,37 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.errors import TraceError
+from graphc.errors import DTypeError, ShapeError
 from graphc.graph import apply
-from graphc.ops.elementwise import POLYGAMMA, SOFTPLUS, WHERE
+from graphc.ops.elementwise import WHERE
+from graphc.trace.coverage import COMPOSITES, FUNCTIONS, UFUNCS, refuse
 from graphc.trace.tensor import (
-    FUNCTIONS,
-    UFUNCS,
     Tensor,
     as_tensor,
     elementwise,
     operand_dtype,
     promote,
-    refuse,
+    promotion_example,
+    scalar_constant,
 )
-from graphc.types import bool_, dtype_of, float64
+from graphc.types import bool_, broadcast_shapes, dtype_of, float64
+
+# mypy: disable-error-code="arg-type,return-value,call-overload,assignment,operator"
+# NumPy's stubs know arrays only; its functions answer tensors with tensors.
 
 
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Tensor:
+    """np.where with both choices; a condition known while tracing chooses then."""
     if x is None or y is None:
         refuse("np.where(condition) has a shape that depends on data", "give both choices")
     test = as_tensor(condition)
     test = test if test.node.dtype is bool_ else test != 0
     a, b = promote(x, y)
+    known = scalar_constant(test)
+    if known is not None:
+        chosen = a if known else b
+        shape = broadcast_shapes(a.node.shape, b.node.shape)
+        return chosen if shape == chosen.node.shape else np.broadcast_to(chosen, shape)
     return Tensor(apply(WHERE, test.node, a.node, b.node))
 
 
@@ -41,48 +50,50 @@ def clip(
     *,
     min: Any = None,
     max: Any = None,
+    dtype: Any = None,
 ) -> Tensor:
+    """np.clip; either bound may be missing."""
+    if out is not None:
+        refuse("np.clip with out= writes into an array", "use the value it returns")
     low = min if a_min is None else a_min
     high = max if a_max is None else a_max
-    value = as_tensor(a)
+    value, *bounds = promote(a, *(bound for bound in (low, high) if bound is not None))
     if low is not None:
-        value = np.maximum(value, low)
-    return value if high is None else np.minimum(value, high)
+        value = np.maximum(value, bounds[0])
+    return value if high is None else np.minimum(value, bounds[-1])
 
 
 def _power(x: Any, y: Any) -> Tensor:
     """x ** y; the exponents that NumPy itself computes without pow are spelled out."""
     kind = operand_dtype(x)
     exponent = _scalar(y)
-    floating = isinstance(kind, np.dtype) and kind.kind == "f"
-    if (
-        isinstance(x, Tensor)
-        and floating
-        and exponent is not None
-        and operand_dtype(y) in (int, float, kind)
-    ):
-        plain = {
-            0.0: lambda: np.ones_like(x),
-            0.5: lambda: np.sqrt(x),
-            1.0: lambda: x,
-            2.0: lambda: x * x,
-            -1.0: lambda: 1 / x,
-        }.get(exponent)
-        if plain is not None:
-            return plain()
-    if isinstance(x, Tensor) and not floating and exponent is not None:
-        if exponent == 2 and operand_dtype(y) is int and kind != np.dtype(bool):
+    if exponent is None or not isinstance(kind, np.dtype) or not isinstance(x, Tensor):
+        return elementwise(ops.OPS["power"], np.power, (x, y))
+    own = operand_dtype(y)
+    if kind.kind == "f" and (own is int or own is float or own == kind):
+        match exponent:
+            case 0.0:
+                return np.ones_like(x)
+            case 0.5:
+                return np.sqrt(x)
+            case 1.0:
+                return x
+            case 2.0:
+                return x * x
+            case -1.0:
+                return 1 / x
+    if kind.kind == "i" and own is int:
+        if exponent == 2:
             return x * x
-        if exponent < 0 and operand_dtype(y) is int:
+        if exponent < 0 and x.node.type.size != 0:
             raise ValueError("Integers to negative integer powers are not allowed.")
     return elementwise(ops.OPS["power"], np.power, (x, y))
 
 
 def _scalar(y: Any) -> float | None:
     if isinstance(y, Tensor):
-        node = y.node
-        held = node.params["value"].array if node.op.name == "constant" else None
-        return float(held) if held is not None and held.ndim == 0 else None
+        held = scalar_constant(y)
+        return None if held is None else float(held)
     return float(y) if isinstance(y, int | float | np.number) and not isinstance(y, bool) else None
 
 
@@ -90,139 +101,67 @@ def _float_power(x: Any, y: Any) -> Tensor:
     return _power(as_tensor(x, float64).astype(float64), as_tensor(y, float64).astype(float64))
 
 
-def _square(x: Any) -> Tensor:
-    return as_tensor(x) * as_tensor(x)
-
-
-def _reciprocal(x: Any) -> Tensor:
-    value = as_tensor(x)
-    return 1 / value if value.node.dtype.kind == "f" else np.floor_divide(1, value)
-
-
-def _heaviside(x: Any, h: Any) -> Tensor:
-    value, half = (v.astype(float64) if v.node.dtype.kind != "f" else v for v in promote(x, h))
-    step = np.where(value < 0, 0, np.where(value > 0, 1, half)).astype(value.dtype)
-    return np.where(np.isnan(value), value, step)
-
-
-def _floating(x: Any) -> Tensor:
-    value = as_tensor(x)
-    return value if value.node.dtype.kind == "f" else value.astype(float64)
-
-
-def _degrees(x: Any) -> Tensor:
-    return _floating(x) * (180.0 / math.pi)
-
-
-def _radians(x: Any) -> Tensor:
-    return _floating(x) * (math.pi / 180.0)
-
-
-def _logaddexp2(x: Any, y: Any) -> Tensor:
-    a, b = (_floating(v) for v in promote(x, y))
-    return np.logaddexp(a * math.log(2.0), b * math.log(2.0)) / math.log(2.0)
-
-
 def _divmod(x: Any, y: Any) -> tuple[Tensor, Tensor]:
     return np.floor_divide(x, y), np.remainder(x, y)
 
 
-def _modf(x: Any) -> tuple[Tensor, Tensor]:
-    value = _floating(x)
-    whole = np.trunc(value)
-    part = np.where(np.isinf(value), 0, value - whole).astype(value.dtype)
-    return np.copysign(part, value), whole
+UFUNCS.update({
+    "power": _power, "float_power": _float_power, "divmod": _divmod,
+    "clip": lambda x, low, high: clip(x, low, high),
+})  # fmt: skip
 
 
-def _positive(x: Any) -> Tensor:
-    if as_tensor(x).node.dtype is bool_:
-        raise TraceError("np.positive is not defined for bool; use .astype(np.int64)")
-    return as_tensor(x)
+# --- composites: their operands have the dtypes of NumPy's own loop already ---------------------
 
 
-def _ldexp(x: Any, k: Any) -> Tensor:
-    value = _floating(x)
-    return value * np.exp2(as_tensor(k).astype(value.dtype))
+def _reciprocal(x: Tensor) -> Tensor:
+    if x.node.dtype.kind == "f":
+        return 1 / x
+    # NumPy divides 1 by the integer as C does: only 1 and -1 leave something.
+    return np.where(x == 0, np.iinfo(x.dtype).min, np.where(np.abs(x) == 1, x, 0)).astype(x.dtype)
 
 
-# scipy.special
+def _heaviside(x: Tensor, half: Tensor) -> Tensor:
+    step = np.where(x < 0, 0, np.where(x > 0, 1, half)).astype(x.dtype)
+    return np.where(np.isnan(x), x, step)
 
 
-def _log_expit(x: Any) -> Tensor:
-    return -_softplus(-_floating(x))
+def _logaddexp2(x: Tensor, y: Tensor) -> Tensor:
+    return np.logaddexp(x * math.log(2.0), y * math.log(2.0)) / math.log(2.0)
 
 
-def _softplus(x: Any) -> Tensor:
-    return Tensor(apply(SOFTPLUS, _floating(x).node))
+def _modf(x: Tensor) -> tuple[Tensor, Tensor]:
+    whole = np.trunc(x)
+    part = np.where(np.isinf(x), 0, x - whole).astype(x.dtype)
+    return np.copysign(part, x), whole
 
 
-def _logit(x: Any) -> Tensor:
-    value = _floating(x)
-    return np.log(value / (1 - value))
+def _ldexp(x: Tensor, k: Tensor) -> Tensor:
+    """In two steps, so that 2**k alone need not be representable."""
+    half = k // 2
+    return x * np.exp2(half.astype(x.dtype)) * np.exp2((k - half).astype(x.dtype))
 
 
-def _xlogy(x: Any, y: Any) -> Tensor:
-    a, b = (_floating(v) for v in promote(x, y))
-    still = (a == 0) & ~np.isnan(b)
-    return np.where(still, 0, a * np.log(np.where(still, 1, b)))
-
-
-def _xlog1py(x: Any, y: Any) -> Tensor:
-    a, b = (_floating(v) for v in promote(x, y))
-    still = (a == 0) & ~np.isnan(b)
-    return np.where(still, 0, a * np.log1p(np.where(still, 0, b)))
-
-
-def _entr(x: Any) -> Tensor:
-    value = _floating(x)
-    return np.where(value < 0, -math.inf, -_xlogy(value, value))
-
-
-def _psi(x: Any) -> Tensor:
-    return Tensor(apply(POLYGAMMA, _floating(x).node, order=0))
-
-
-def _normal_cdf(x: Any) -> Tensor:
-    erfc = ops.OPS["erfc"]
-    value = _floating(x)
-    return 0.5 * Tensor(apply(erfc, (value * -math.sqrt(0.5)).node))
-
-
-UFUNCS.update(
-    {
-        "power": _power,
-        "float_power": _float_power,
-        "square": _square,
-        "reciprocal": _reciprocal,
-        "heaviside": _heaviside,
-        "degrees": _degrees,
-        "rad2deg": _degrees,
-        "radians": _radians,
-        "deg2rad": _radians,
-        "logaddexp2": _logaddexp2,
-        "divmod": _divmod,
-        "modf": _modf,
-        "positive": _positive,
-        "conjugate": _positive,
-        "ldexp": _ldexp,
-        "clip": lambda x, low, high: clip(x, low, high),
-        "log_expit": _log_expit,
-        "logit": _logit,
-        "xlogy": _xlogy,
-        "xlog1py": _xlog1py,
-        "entr": _entr,
-        "psi": _psi,
-        "ndtr": _normal_cdf,
-    }
-)
+COMPOSITES.update({
+    "square": lambda x: x * x, "reciprocal": _reciprocal, "heaviside": _heaviside,
+    "degrees": lambda x: x * (180.0 / math.pi), "rad2deg": lambda x: x * (180.0 / math.pi),
+    "radians": lambda x: x * (math.pi / 180.0), "deg2rad": lambda x: x * (math.pi / 180.0),
+    "logaddexp2": _logaddexp2, "modf": _modf, "ldexp": _ldexp,
+    "positive": lambda x: x, "conjugate": lambda x: x,
+})  # fmt: skip
 
 
 def round_(a: Any, decimals: int = 0, out: None = None) -> Tensor:
+    """np.round to any number of decimals, half to even."""
     x = as_tensor(a)
-    if x.node.dtype.kind != "f":
-        return x
+    if x.node.dtype is bool_:
+        raise DTypeError("rounding a bool would give float16 in NumPy; convert with astype")
     if decimals == 0:
-        return np.rint(x)
+        return np.rint(x) if x.node.dtype.kind == "f" else x
+    if x.node.dtype.kind == "i":
+        if decimals > 0:
+            return x
+        return (np.rint(x / 10.0**-decimals) * 10.0**-decimals).astype(x.dtype)
     scale = 10.0 ** abs(decimals)
     return np.rint(x * scale) / scale if decimals > 0 else np.rint(x / scale) * scale
 
@@ -266,27 +205,33 @@ def nan_to_num(
 def isclose(
     a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
-    x, y = (_floating(v) for v in promote(a, b))
+    x, y = (v if v.node.dtype.kind == "f" else v.astype(float64) for v in promote(a, b))
     close = (np.abs(x - y) <= atol + rtol * np.abs(y)) & np.isfinite(y) | (x == y)
     return close | (np.isnan(x) & np.isnan(y)) if equal_nan else close
 
 
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Tensor:
-    value = default
-    for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
+    """np.select."""
+    if len(condlist) != len(choicelist):
+        raise ShapeError(f"select: {len(condlist)} conditions and {len(choicelist)} choices")
+    *choices, value = promote(*choicelist, default)
+    for condition, choice in reversed(list(zip(condlist, choices, strict=True))):
         value = where(condition, choice, value)
     return value
 
 
 def sinc(x: Any) -> Tensor:
-    angle = math.pi * _floating(x)
+    value = as_tensor(x)
+    angle = math.pi * (value if value.node.dtype.kind == "f" else value.astype(float64))
     safe = np.where(angle == 0, 1, angle)
     return np.where(angle == 0, 1, np.sin(safe) / safe)
 
 
 def result_type(*operands: Any) -> np.dtype[Any]:
-    kinds = [operand_dtype(x) if not isinstance(x, np.dtype | type | str) else x for x in operands]
-    return np.result_type(*(k() if k in (int, float) else k for k in kinds))
+    """np.result_type of tensors, arrays, numbers and dtypes."""
+    return np.result_type(
+        *(x if isinstance(x, np.dtype | type | str) else promotion_example(x) for x in operands)
+    )
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:
@@ -302,6 +247,11 @@ def array_equal(a: Any, b: Any, equal_nan: bool = False) -> Any:
 
 def copy(a: Any, *args: Any, **kwargs: Any) -> Tensor:
     return as_tensor(a)
+
+
+def _infinite(x: Any, sign: int) -> Tensor:
+    """Where x is infinite with this sign."""
+    return as_tensor(x) == sign * math.inf
 
 
 FUNCTIONS.update(
@@ -325,6 +275,12 @@ FUNCTIONS.update(
         np.copy: copy,
         np.array_equal: array_equal,
         np.real: copy,
+        np.imag: zeros_like,
+        np.iscomplexobj: lambda x: False,
+        np.isrealobj: lambda x: True,
+        np.iscomplex: lambda x: np.zeros_like(x, dtype=bool),
+        np.isposinf: lambda x: _infinite(x, 1),
+        np.isneginf: lambda x: _infinite(x, -1),
         np.isreal: lambda x: np.ones_like(x, dtype=bool),
     }
 )

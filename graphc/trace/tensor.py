@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -11,22 +10,19 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from graphc import graph, ops
 from graphc.errors import DTypeError, TraceError
-from graphc.graph import Node, Op, Source, Value, apply, building
+from graphc.graph import Op, Value, apply
 from graphc.ops.elementwise import CAST
 from graphc.ops.shape import CONSTANT, DIMENSION, IOTA
-from graphc.trace.names import locate
-from graphc.types import Dim, DType, Size, dtype_of, float64, int64
-
-Handler = Callable[..., Any]
-
-FUNCTIONS: dict[Callable[..., Any], Handler] = {}
-"""What `__array_function__` calls for a NumPy function; filled by `functions`."""
-
-UFUNCS: dict[str, Handler] = {}
-"""Composite ufuncs (square, degrees, ...) by name; single ops are found in the op table."""
-
-METHODS: dict[tuple[str, str], Handler] = {}
-"""(ufunc, method) pairs such as ("add", "reduce")."""
+from graphc.trace.coverage import (
+    COMPOSITES,
+    FUNCTIONS,
+    METHODS,
+    UFUNCS,
+    place,
+    refuse,
+    refuse_function,
+)
+from graphc.types import Dim, DType, Size, dtype_of, int64
 
 
 class Tensor(Value, NDArrayOperatorsMixin):
@@ -45,6 +41,9 @@ class Tensor(Value, NDArrayOperatorsMixin):
             refuse(f"np.{name} with where= leaves elements unset", "use np.where on the result")
         dtype = kwargs.pop("dtype", None)
         kwargs.pop("casting", None)
+        if method == "outer":
+            a, b = map(as_tensor, inputs)
+            return ufunc(np.reshape(a, a.shape + (1,) * b.ndim), b, **kwargs)
         if method != "__call__":
             handler = METHODS.get((name, method))
             if handler is None:
@@ -56,6 +55,8 @@ class Tensor(Value, NDArrayOperatorsMixin):
             inputs = tuple(as_tensor(x, dtype_of(dtype)).astype(dtype) for x in inputs)
         if name in UFUNCS:
             return UFUNCS[name](*inputs, **kwargs)
+        if name in COMPOSITES:
+            return COMPOSITES[name](*resolve(ufunc, inputs)[0], **kwargs)
         row = ops.BY_FUNCTION.get(name)
         if row is None or kwargs:
             refuse_function(name)
@@ -78,6 +79,12 @@ class Tensor(Value, NDArrayOperatorsMixin):
             "cannot take it",
             "use NumPy or scipy.special functions, which graphc traces",
         )
+
+    def __pow__(self, other: Any) -> Tensor:
+        # NumPy's operator, unlike its function, squares bools as int8.
+        if self.node.dtype.kind == "b" and type(other) is int and other == 2:
+            return np.square(self)  # type: ignore[call-overload,no-any-return]  # traced
+        return np.power(self, other)  # type: ignore[call-overload,no-any-return]  # traced
 
     # --- truth, numbers, assignment: refused ---------------------------------------------------
 
@@ -139,12 +146,20 @@ class Tensor(Value, NDArrayOperatorsMixin):
         return self.node.dtype.bytes
 
     @property
+    def nbytes(self) -> Any:
+        return self.size * self.itemsize
+
+    @property
+    def imag(self) -> Tensor:
+        return np.zeros_like(self)  # type: ignore[return-value]  # traced
+
+    @property
     def T(self) -> Tensor:
         return np.transpose(self)
 
     @property
     def mT(self) -> Tensor:
-        return np.swapaxes(self, -1, -2)
+        return np.matrix_transpose(self)
 
     @property
     def real(self) -> Tensor:
@@ -247,29 +262,43 @@ def constant(array: Any) -> Tensor:
     return Tensor(apply(CONSTANT, value=graph.Constant(array), dtype=dtype_of(array.dtype)))
 
 
+def scalar_constant(x: Tensor) -> Any:
+    """The NumPy scalar that a 0-d constant holds; None for anything else."""
+    value = x.node.params.get("value") if x.node.op is CONSTANT else None
+    return value.array[()] if isinstance(value, graph.Constant) and not value.array.ndim else None
+
+
 def as_tensor(x: Any, weak: DType | None = None) -> Tensor:
     """The tensor for anything an operand may be; Python numbers take the dtype `weak`."""
     if isinstance(x, Tensor):
         return x
     if isinstance(x, Dim):
         return dimension(x, weak or int64)
-    if isinstance(x, bool | int | float) and weak is not None:
-        if weak.kind == "i" and not isinstance(x, bool):
+    if isinstance(x, bool | int | float) and not isinstance(x, np.generic) and weak is not None:
+        if weak.kind == "i" and isinstance(x, int) and not isinstance(x, bool):
             info = np.iinfo(weak.name)
             if not info.min <= x <= info.max:
-                raise OverflowError(f"Python integer {x} out of bounds for {weak}")
+                raise OverflowError(f"Python integer {x} out of bounds for {weak}{place()}")
         return constant(np.asarray(x, weak.numpy))
-    if isinstance(x, list | tuple) and any(isinstance(part, Tensor) for part in x):
-        return np.stack([as_tensor(part, weak) for part in x])
+    if isinstance(x, list | tuple) and any(isinstance(part, Tensor) for part in _leaves(x)):
+        return np.stack([as_tensor(part, weak) for part in x])  # type: ignore[return-value,arg-type]  # traced
     try:
         return constant(np.asarray(x))
-    except DTypeError as error:
-        raise DTypeError(f"{type(x).__name__} {x!r:.60}: {error}{_place()}") from None
+    except (DTypeError, ValueError) as error:
+        raise DTypeError(f"{type(x).__name__} {x!r:.60}: {error}{place()}") from None
+
+
+def _leaves(x: Any) -> Iterator[Any]:
+    for part in x:
+        if isinstance(part, list | tuple):
+            yield from _leaves(part)
+        else:
+            yield part
 
 
 def operand_dtype(x: Any) -> Any:
     """What NumPy's promotion (NEP 50) needs to know of an operand: a dtype, or a Python type."""
-    if isinstance(x, Tensor):
+    if isinstance(x, Tensor | np.generic | np.ndarray):
         return x.dtype
     if isinstance(x, bool):
         return np.dtype(bool)
@@ -282,98 +311,74 @@ def operand_dtype(x: Any) -> Any:
 
 def promote(*inputs: Any) -> tuple[Tensor, ...]:
     """The operands cast to their common dtype by NumPy's rules."""
-    found = np.result_type(*(_example(x) for x in inputs))
+    found = np.result_type(*(promotion_example(x) for x in inputs))
     target = dtype_of(found)
     return tuple(as_tensor(x, target).astype(target) for x in inputs)
 
 
-def _example(x: Any) -> Any:
+def promotion_example(x: Any) -> Any:
+    """What stands for an operand in np.result_type: its dtype, or a Python number if it is one."""
     kind = operand_dtype(x)
     return kind if isinstance(kind, np.dtype) else kind()
 
 
-BOOLEAN = {
-    "add": "logical_or",
-    "multiply": "logical_and",
-    "maximum": "logical_or",
-    "minimum": "logical_and",
-    "bitwise_and": "logical_and",
-    "bitwise_or": "logical_or",
-    "bitwise_xor": "logical_xor",
-    "invert": "logical_not",
-    "fmax": "logical_or",
-    "fmin": "logical_and",
-}
+BOOLEAN = {"add": "logical_or", "multiply": "logical_and", "maximum": "logical_or",
+           "minimum": "logical_and", "bitwise_and": "logical_and", "bitwise_or": "logical_or",
+           "bitwise_xor": "logical_xor", "invert": "logical_not", "fmax": "logical_or",
+           "fmin": "logical_and"}  # fmt: skip
 """What a ufunc means on bools: NumPy's own loops."""
 INTEGER = {"fmax": "maximum", "fmin": "minimum"}
 IDENTITY_ON_INTEGERS = frozenset(("floor", "ceil", "trunc", "rint"))
+CLASSIFIERS = frozenset(("isnan", "isinf", "isfinite", "signbit"))
 
 
-def elementwise(row: Op, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Tensor:
-    """The row applied with the loop NumPy itself would choose for these dtypes."""
+def resolve(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> tuple[list[Tensor], Any]:
+    """The operands in the dtypes of the loop that NumPy would choose, and the loop's dtypes."""
     kinds = [operand_dtype(x) for x in inputs]
     if all(isinstance(kind, type) for kind in kinds):
         kinds = [np.dtype(kind) for kind in kinds]
     try:
-        loop = ufunc.resolve_dtypes((*kinds, None))
+        loop = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
     except TypeError as error:
-        raise TraceError(f"np.{ufunc.__name__}: {error}{_place()}") from None
-    wanted = [_supported(dtype, ufunc) for dtype in loop[: len(inputs)]]
-    operands = [as_tensor(x, dtype).astype(dtype) for x, dtype in zip(inputs, wanted, strict=True)]
-    name, kind = row.name, wanted[0].kind
+        raise TraceError(f"np.{ufunc.__name__}: {error}{place()}") from None
+    wanted = [_supported(dtype, ufunc) for dtype in loop][: len(inputs)]
+    return [as_tensor(x, d).astype(d) for x, d in zip(inputs, wanted, strict=True)], loop
+
+
+def elementwise(row: Op, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Tensor:
+    """The row applied with the loop NumPy itself would choose for these dtypes."""
+    if row.name in CLASSIFIERS and all(operand_dtype(x) in _EXACT for x in inputs):
+        return _classify(row.name, as_tensor(inputs[0]))
+    operands, loop = resolve(ufunc, inputs)
+    name, kind = row.name, loop[0].kind
     if kind == "b" and name in BOOLEAN:
         row = ops.OPS[BOOLEAN[name]]
     elif kind == "b" and name == "absolute":
         return operands[0]
     elif kind == "i" and name in INTEGER:
         row = ops.OPS[INTEGER[name]]
-    elif kind == "i" and loop[-1].kind == "i" and name in IDENTITY_ON_INTEGERS:
+    elif kind in "bi" and loop[-1].kind == kind and name in IDENTITY_ON_INTEGERS:
         return operands[0]
     elif name.startswith("logical_"):
         operands = [x if x.node.dtype.kind == "b" else x != 0 for x in operands]
-    elif name in ("isnan", "isinf", "isfinite", "signbit") and kind != "f":
-        operands = [x.astype(float64) for x in operands]
+    known = [scalar_constant(x) for x in operands]
+    if not any(value is None for value in known):
+        return constant(row.evaluate({}, *map(np.asarray, known)))
     return Tensor(apply(row, *(x.node for x in operands)))
+
+
+_EXACT = (int, *(np.dtype(kind) for kind in ("bool", "int32", "int64")))
+
+
+def _classify(name: str, x: Tensor) -> Tensor:
+    """isnan and kin of what is exact."""
+    if name == "signbit":
+        return x < 0 if x.node.dtype.kind == "i" else np.zeros_like(x)  # type: ignore[return-value]  # traced
+    return np.full_like(x, name == "isfinite", dtype=bool)  # type: ignore[return-value]  # traced
 
 
 def _supported(dtype: np.dtype[Any], ufunc: np.ufunc) -> DType:
     try:
         return dtype_of(dtype)
     except DTypeError as error:
-        raise DTypeError(f"np.{ufunc.__name__} would compute in {error}{_place()}") from None
-
-
-def user_line() -> Source | None:
-    """The innermost line of the user's code that is running."""
-    return locate(sys._getframe(1))
-
-
-def _place() -> str:
-    source = user_line()
-    return f" at {source}" if source else ""
-
-
-def refuse(reason: str, remedy: str) -> NoReturn:
-    """Raise a TraceError that says what, where, and the way out."""
-    raise TraceError(f"{reason}{_place()}: {remedy}")
-
-
-def refuse_function(name: str) -> NoReturn:
-    """Refuse a NumPy function by name, with the nearest one that is covered."""
-    import difflib
-
-    covered = {getattr(fn, "__name__", "") for fn in FUNCTIONS} | {*UFUNCS, *ops.BY_FUNCTION}
-    near = difflib.get_close_matches(name, covered, 1, 0.5)
-    hint = (
-        f"the nearest that is covered is np.{near[0]}"
-        if near
-        else ("write it with functions that are covered (see docs/numpy.md)")
-    )
-    refuse(f"{name} is not covered by graphc", hint)
-
-
-def nodes_of(values: Any) -> tuple[Node, ...]:
-    return tuple(value.node for value in values)
-
-
-building.locate = user_line
+        raise DTypeError(f"np.{ufunc.__name__} would compute in {error}{place()}") from None

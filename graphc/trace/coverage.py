@@ -1,0 +1,62 @@
+"""What of NumPy is covered, and how the rest is refused."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from graphc import ops
+from graphc.errors import TraceError
+from graphc.graph import Source, building
+from graphc.trace.names import locate
+
+Handler = Callable[..., Any]
+
+FUNCTIONS: dict[Callable[..., Any], Handler] = {}
+"""What `__array_function__` calls for a NumPy function; filled by `functions`."""
+
+UFUNCS: dict[str, Handler] = {}
+"""Composite ufuncs that resolve dtypes themselves; single ops are found in the op table."""
+
+COMPOSITES: dict[str, Handler] = {}
+"""Composite ufuncs whose operands have the dtypes of NumPy's own loop already."""
+
+METHODS: dict[tuple[str, str], Handler] = {}
+"""(ufunc, method) pairs such as ("add", "reduce")."""
+
+
+def user_line() -> Source | None:
+    """The innermost line of the user's code that is running."""
+    return locate(sys._getframe(1))
+
+
+def place() -> str:
+    """`` at file:line`` of the user's code, to end a sentence with."""
+    source = user_line()
+    return f" at {source}" if source else ""
+
+
+def refuse(reason: str, remedy: str) -> NoReturn:
+    """Raise a TraceError that says what, where, and the way out."""
+    raise TraceError(f"{reason}{place()}: {remedy}")
+
+
+def refuse_function(name: str) -> NoReturn:
+    """Refuse a NumPy function by name, with the nearest one that is covered."""
+    covered = {getattr(fn, "__name__", "") for fn in FUNCTIONS} | {
+        *UFUNCS,
+        *COMPOSITES,
+        *ops.BY_FUNCTION,
+    }
+    near = difflib.get_close_matches(name, covered, 1, 0.5)
+    hint = (
+        f"the nearest that is covered is np.{near[0]}"
+        if near
+        else ("write it with functions that are covered (see docs/numpy.md)")
+    )
+    refuse(f"{name} is not covered by graphc", hint)
+
+
+building.locate = user_line
