@@ -12,7 +12,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
 
-from graphc import emit_dot, passes, reference, transform, trees
+from graphc import emit_dot, emit_tex, passes, reference, transform, trees
 from graphc import graph as core
 from graphc.emit_c import CUnit, emit
 from graphc.errors import ArgumentError, DrawError, TraceError
@@ -122,6 +122,10 @@ class Graph(core.Graph):
             return emit_dot.render(emit_dot.dot_text(self.plain, "graph"), format="svg").decode()
         except DrawError:
             return None
+
+    def latex(self) -> str:
+        """The equations between the named values, as a LaTeX align* block (amsmath)."""
+        return emit_tex.latex(self.plain)
 
     def renamed(self, name: str) -> Graph:
         """The same graph called `name`, which is also the name of its C function."""
@@ -294,9 +298,10 @@ class Jit(Generic[P, R]):
             return args
         bound = inspect.signature(self._fn).bind(*args, **kwargs)
         if bound.kwargs:
+            name = getattr(self._fn, "__name__", "this function")
             raise TraceError(
-                f"jit of {self.__name__} cannot pass {', '.join(bound.kwargs)}, which "  # type: ignore[attr-defined]  # update_wrapper sets it
-                "can only be given by name; compile it with graphc.compile, or take it by position"
+                f"jit of {name} cannot pass {', '.join(bound.kwargs)}, which can only be given by "
+                "name; compile it with graphc.compile, or take it by position"
             )
         return bound.args
 

@@ -385,7 +385,7 @@ def test_without_dot_a_notebook_shows_text(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_notebook_shows_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dot = tmp_path / "dot"
-    dot.write_text("#!/bin/sh\necho '<svg>drawn</svg>'\n")
+    dot.write_text("#!/bin/sh\nwhile read line; do :; done\necho '<svg>drawn</svg>'\n")
     dot.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "<svg>drawn</svg>" in str(graphc.trace(loss, *LOSS)._repr_svg_())
@@ -399,3 +399,13 @@ def test_a_container_is_never_taken_for_another() -> None:
     assert jitted([np.array([1.0, 5.0]), 2.0]).tolist() == [3, 7]
     assert jitted({0: 1.0, 1: 4.0}) == 5
     assert jitted(np.array([1, 2])).dtype == np.int64
+
+
+def test_a_graph_is_written_in_latex() -> None:
+    text = graphc.trace(loss, *LOSS).latex()
+    assert text.startswith("\\begin{align*}\n")
+    assert text.endswith("\\end{align*}\n")
+    assert "z_3 &= " in text
+    assert "w_{13}" in text
+    assert text.count("&=") == 6
+    assert "&=" in graphc.trace(linear, *LINEAR).grad("params").latex()
