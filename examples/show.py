@@ -31,7 +31,8 @@ def show(fn, types, folder, *, wrt=None, explain=None, views=("graph",)):
             written.append((graph if view == "network" else drawn).draw(picture, view=view))
     except graphc.errors.DrawError as error:
         say_once(f"No pictures: {error}.")
-    print(f"{graph.name}: {', '.join(relative(path) for path in written)}")
+    names = ", ".join(path.name for path in written if path.suffix != ".h")
+    print(f"{relative(folder)}/ has {names}")
 
 
 def relative(path):
