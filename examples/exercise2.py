@@ -9,7 +9,7 @@ from show import folder_from_arguments, show
 import graphc
 
 
-def network(x1, x2, w13, w24):
+def prediction(x1, x2, w13, w24):
     """The prediction y."""
     z3 = x1 * w13
     z4 = x2 * w24
@@ -39,13 +39,13 @@ def shared(x1, x2, v, t):
 
 
 SCALAR = graphc.float64
-NETWORK = (SCALAR,) * 4
+PREDICTION = (SCALAR,) * 4
 LOSS = (SCALAR,) * 5
 SHARED = (SCALAR,) * 4
 
 
 def main(folder):
-    show(network, NETWORK, folder, views=("network", "graph"))
+    show(prediction, PREDICTION, folder, views=("network", "graph"))
     show(loss, LOSS, folder, wrt=("w13", "w24"), views=("network", "graph", "kernels"))
     show(shared, SHARED, folder, wrt="v", explain={"wrt": "v", "given": ("w13", "w24")})
 

@@ -49,7 +49,7 @@ def test_exercise_1() -> None:
 def test_exercise_2() -> None:
     e2 = example("exercise2")
     x1, x2, w13, w24, t = 1.3, -0.7, 0.4, 0.9, 0.2
-    y, z3, z4 = e2.network(x1, x2, w13, w24), x1 * w13, x2 * w24
+    y, z3, z4 = e2.prediction(x1, x2, w13, w24), x1 * w13, x2 * w24
     found = gradient(e2.loss, e2.LOSS, ("w13", "w24"))(x1, x2, w13, w24, t)
     assert found == pytest.approx(((y - t) * z3 * x1, (y - t) * z4 * x2), rel=1e-14)
     by_v = gradient(e2.shared, e2.SHARED, "v")
