@@ -102,6 +102,8 @@ def chart(results, path):
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
 
+    plt.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "graphc"}  # text stays text
+
     groups = grouped(results)
     heights = [len(group) + 1.5 for group in groups.values()]
     figure, panels = plt.subplots(
@@ -123,7 +125,7 @@ def chart(results, path):
         axes.xaxis.set_visible(False)
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right", "bottom"]].set_visible(False)
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 
 

@@ -33,10 +33,8 @@ def results(quick, tell):
                     if seconds is None:
                         tell(f"W9 {name}: {peer} is not measured: {problem}")
                         break
-                    label = f"{peer}, from the disk cache" if state == "warm" else peer
-                    found.append(
-                        Result("W9 function to first result", name, label, seconds, seconds, 0.0)
-                    )
+                    case = f"{name}, from the disk cache" if state == "warm" else name
+                    found.append(Result("W9 to first result", case, peer, seconds, seconds, 0.0))
     return found
 
 

@@ -149,7 +149,7 @@ def measurements(folder):
         rows.append([f"{workload}, {case}", *(_seconds(group.get(peer)) for peer in peers)])
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-    note = f"Medians, {run['threads']} thread, {run['machine']}; {versions}."
+    note = f"Medians on {run['threads']} thread; {versions}."
     text = README.read_text()
     start, end = (text.index(f"<!-- {mark} -->") for mark in ("measured", "end of measured"))
     shutil.copy(folder / "chart.svg", DOCS / "benchmarks.svg")
