@@ -454,7 +454,7 @@ def dtype_of(dtype: object) -> DType:
 def as_size(size: object) -> Size:
     """An int or Dim from an int, a name, or a Dim; names must be Python identifiers."""
     if isinstance(size, Dim):
-        return size
+        return size if type(size) is Dim else Dim(size.terms)
     if isinstance(size, str):
         if not size.isidentifier():
             raise ShapeError(f"dimension name {size!r} must be an identifier such as 'n'")

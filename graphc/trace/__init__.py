@@ -3,6 +3,7 @@
 from graphc.trace import (
     composites,
     contractions,
+    dims,
     joining,
     nan_reductions,
     pointwise,
@@ -20,6 +21,7 @@ from graphc.trace.tracing import Traced, abstract, called, inline, leaf_type, tr
 COVERAGE = (
     composites,
     contractions,
+    dims,
     joining,
     nan_reductions,
     pointwise,

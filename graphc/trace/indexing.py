@@ -14,6 +14,7 @@ from graphc.trace.tensor import Tensor
 from graphc.types import (
     Dim,
     Size,
+    as_size,
     at_most,
     floordiv,
     maximum,
@@ -130,6 +131,7 @@ def _from_front(k: Any, size: Size, single: bool = False) -> Size:
             f"a slice bound {k!r} of type {type(k).__name__}",
             "give an int, or arithmetic on x.shape",
         )
+    k = as_size(k)
     if at_most(0, k):
         return k
     if single:

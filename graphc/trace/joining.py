@@ -230,6 +230,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **options: Any) -> T
 
 def _pad_with(x: Tensor, widths: Sequence[Sequence[Size]], value: Any) -> Tensor:
     """Widened by one constant."""
+    widths = [(as_size(low), as_size(high)) for low, high in widths]
     shape = tuple(low + size + high for size, (low, high) in zip(x.node.shape, widths, strict=True))
     if shape == x.node.shape:
         return x

@@ -14,6 +14,7 @@ from graphc.trace.coverage import FUNCTIONS, refuse
 from graphc.trace.indexing import slice_range, take_slices
 from graphc.trace.tensor import Tensor, as_tensor
 from graphc.types import (
+    Dim,
     Size,
     as_size,
     broadcast_shapes,
@@ -216,7 +217,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Tensor:
     for by, where in zip(shifts, axes, strict=True):
         i = normalize_axis(where, x.ndim)
         size = x.node.shape[i]
-        cut = size - mod(by, maximum(size, 1))
+        cut = size - mod(as_size(by) if isinstance(by, Dim) else int(by), maximum(size, 1))
         if cut != size:
             parts = [slice_range(x, i, cut, size), slice_range(x, i, 0, cut)]
             x = np.concatenate(parts, i)  # type: ignore[assignment,arg-type]  # answers tensors

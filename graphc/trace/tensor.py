@@ -31,6 +31,11 @@ class Tensor(Value, NDArrayOperatorsMixin):
     __slots__ = ()
     __hash__ = object.__hash__
 
+    weak: type | None = None
+    """int or float where the value promotes as a Python number does; `dims.Number` sets it."""
+    shape: tuple[Any, ...]
+    size: Any
+
     # --- what NumPy asks -----------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -125,17 +130,8 @@ class Tensor(Value, NDArrayOperatorsMixin):
     # --- attributes ----------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[Any, ...]:
-        return tuple(TracedDim(s.terms) if isinstance(s, Dim) else s for s in self.node.shape)
-
-    @property
     def ndim(self) -> int:
         return self.node.type.rank
-
-    @property
-    def size(self) -> Any:
-        size = self.node.type.size
-        return TracedDim(size.terms) if isinstance(size, Dim) else size
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -195,56 +191,6 @@ class Tensor(Value, NDArrayOperatorsMixin):
         return self if target == self.node.dtype else Tensor(apply(CAST, self.node, dtype=target))
 
 
-class TracedDim(Dim):
-    """A run-time dimension that becomes a value when floating-point arithmetic meets it."""
-
-    __slots__ = ()
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return getattr(ufunc, method)(*(_lift(x) for x in inputs), **kwargs)
-
-    def __truediv__(self, other: Any) -> Any:
-        return np.divide(_lift(self), _lift(other))
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return np.divide(_lift(other), _lift(self))
-
-    def __pow__(self, other: Any) -> Any:
-        return np.power(_lift(self).astype(np.float64), other)
-
-    def __float__(self) -> NoReturn:
-        refuse(f"float({self}) is not known while tracing", "use the dimension as it is")
-
-
-def _arithmetic(name: str, ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
-    plain = getattr(Dim, f"__{name}__")
-
-    def method(self: TracedDim, other: Any) -> Any:
-        if isinstance(other, int | Dim) and not isinstance(other, bool):
-            size = plain(self, other)
-            return TracedDim(size.terms) if isinstance(size, Dim) else size
-        pair = (_lift(other), _lift(self)) if name.startswith("r") else (_lift(self), _lift(other))
-        return ufunc(*pair)
-
-    return method
-
-
-for _name, _ufunc in (
-    ("add", np.add),
-    ("sub", np.subtract),
-    ("mul", np.multiply),
-    ("floordiv", np.floor_divide),
-    ("mod", np.remainder),
-):
-    setattr(TracedDim, f"__{_name}__", _arithmetic(_name, _ufunc))
-    setattr(TracedDim, f"__r{_name}__", _arithmetic(f"r{_name}", _ufunc))
-
-
-def _lift(x: Any) -> Any:
-    """A dimension as an int64 scalar tensor."""
-    return Tensor(apply(DIMENSION, size=Dim(x.terms))) if isinstance(x, Dim) else x
-
-
 def dimension(size: Size, dtype: DType = int64) -> Tensor:
     """A size as a scalar of this dtype."""
     if isinstance(size, int):
@@ -271,7 +217,9 @@ def scalar_constant(x: Tensor) -> Any:
 def as_tensor(x: Any, weak: DType | None = None) -> Tensor:
     """The tensor for anything an operand may be; Python numbers take the dtype `weak`."""
     if isinstance(x, Tensor):
-        return x
+        if x.weak is None:
+            return x
+        return Tensor(x.node) if weak is None else Tensor(x.node).astype(weak)
     if isinstance(x, Dim):
         return dimension(x, weak or int64)
     if isinstance(x, bool | int | float) and not isinstance(x, np.generic) and weak is not None:
@@ -299,7 +247,7 @@ def _leaves(x: Any) -> Iterator[Any]:
 def operand_dtype(x: Any) -> Any:
     """What NumPy's promotion (NEP 50) needs to know of an operand: a dtype, or a Python type."""
     if isinstance(x, Tensor | np.generic | np.ndarray):
-        return x.dtype
+        return getattr(x, "weak", None) or x.dtype
     if isinstance(x, bool):
         return np.dtype(bool)
     if isinstance(x, int | Dim):
