@@ -146,10 +146,14 @@ def solve(problem: Problem) -> Solution:
 
 
 def _active(problem: Problem) -> set[Node]:
-    """The named values between targets and roots."""
-    forward = set(dependents(problem.roots, problem.targets))
-    reach = {x for x in walk(problem.roots) if x in problem.names and x in forward}
-    return reach
+    """The named values between targets and roots, on ways that pass no given derivative."""
+    reached: set[Node] = set()
+    for node in dependents(problem.roots, problem.targets):
+        if node in problem.targets or any(
+            x in reached and x not in problem.given for x in node.operands
+        ):
+            reached.add(node)
+    return {x for x in reached if x in problem.names}
 
 
 def _order(active: set[Node], names: Mapping[Node, str]) -> list[Node]:

@@ -31,6 +31,8 @@ from graphc.maths.tree import (
 )
 from graphc.maths.words import words
 
+TIES = "Where the two sides of a maximum or minimum are equal, each takes half of the derivative."
+
 Words = tuple[tuple[bool, str], ...]
 """A sentence: (whether it is a formula, text) pieces."""
 
@@ -198,6 +200,10 @@ class Writer:
             notes.append(((True, equal), (False, " where i and j are equal, 0 elsewhere.")))
         if any(isinstance(p, Cases) and (p.then, p.other) == (ONE, ZERO) for p in parts):
             notes.append(((False, "[…] is 1 where the condition holds and 0 elsewhere."),))
+        if any(isinstance(p, Call) and p.symbol.text in ("max", "min") for p in parts) and any(
+            isinstance(p, Call) and p.symbol.text in (">", "<") for p in parts
+        ):
+            notes.append(((False, TIES),))
         return tuple(notes)
 
 

@@ -169,17 +169,7 @@ def _distributed(term: Expr) -> Expr:
 
 def _factored(terms: list[Expr]) -> Expr:
     """Plus of the terms with their common factors and sign taken out."""
-    split = [coefficient(flat((term,), Times)) for term in terms]
-    common: list[Expr] = []
-    for factor in split[0][1]:
-        key = canonical(factor)
-        places = [
-            next((k for k, f in enumerate(rest) if canonical(f) == key), None) for _, rest in split
-        ]
-        if all(place is not None for place in places):
-            common.append(factor)
-            for (_, rest), place in zip(split, places, strict=True):
-                del rest[place or 0]
+    common, split = shared(terms)
     if all(isinstance(value, Fraction) for value, _ in split):
         scale = _common_number([Fraction(value) for value, _ in split])
     else:
@@ -194,11 +184,26 @@ def _factored(terms: list[Expr]) -> Expr:
     return with_coefficient(scale, [*common, inner])
 
 
+def shared(terms: Iterable[Expr]) -> tuple[list[Expr], list[tuple[Fraction | float, list[Expr]]]]:
+    """The factors that all terms have, and what is left of each: (number, factors)."""
+    split = [coefficient(flat((term,), Times)) for term in terms]
+    common: list[Expr] = []
+    for factor in tuple(split[0][1]):
+        unit = factor.base if isinstance(factor, Power) and not is_divisor(factor) else factor
+        while (shares := [divided(rest, unit) for _, rest in split]) and None not in shares:
+            split = [(value, share or []) for (value, _), share in zip(split, shares, strict=True)]
+            common.append(unit)
+    return [power(base, exponent) for base, exponent in _gathered(common)], split
+
+
 def _common_number(values: list[Fraction]) -> Fraction:
-    """The largest number that leaves integers, when all are the same size or whole multiples."""
+    """The largest number that leaves integers, where all are of one size or integers already."""
     sizes = [abs(value) for value in values]
-    smallest = min(sizes)
-    return smallest if all((s / smallest).denominator == 1 for s in sizes) else Fraction(1)
+    if len(set(sizes)) == 1:
+        return sizes[0]
+    if any(value.denominator != 1 for value in sizes):
+        return Fraction(1)
+    return Fraction(math.gcd(*(int(value) for value in sizes)))
 
 
 def power(base: Expr, exponent: Expr) -> Expr:
@@ -234,4 +239,26 @@ def number_power(base: Fraction | float, exponent: Fraction | float) -> Expr | N
         top, bottom = math.isqrt(base.numerator), math.isqrt(base.denominator)
         if (top * top, bottom * bottom) == (base.numerator, base.denominator):
             return Number(Fraction(top, bottom) ** (1 if exponent > 0 else -1))
+    return None
+
+
+def divided(factors: list[Expr], wanted: Expr) -> list[Expr] | None:
+    """The factors divided by one of them, or by a part of a power; None where it is in none."""
+    base, exponent = (wanted.base, wanted.exponent) if isinstance(wanted, Power) else (wanted, ONE)
+    for k, factor in enumerate(factors):
+        mine, its = (factor.base, factor.exponent) if isinstance(factor, Power) else (factor, ONE)
+        if canonical(mine) != canonical(base):
+            continue
+        if its == exponent:
+            return [*factors[:k], *factors[k + 1 :]]
+        if (
+            isinstance(its, Number)
+            and isinstance(exponent, Number)
+            and (its.value / exponent.value >= 1)
+        ):
+            return [
+                *factors[:k],
+                power(mine, Number(its.value - exponent.value)),
+                *factors[k + 1 :],
+            ]
     return None

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from fractions import Fraction
 
 from graphc.graph import Symbol
-from graphc.maths.algebra import product
+from graphc.maths.algebra import product, shared, with_coefficient
 from graphc.maths.tree import (
+    HALF,
     ONE,
     ZERO,
     Call,
     Cases,
     Expr,
     Number,
-    Times,
+    canonical,
     children,
     same,
 )
@@ -62,29 +62,24 @@ def cases(condition: Expr, then: Expr, other: Expr) -> Expr:
         return product((other, Cases(negation(condition), ONE, ZERO)))
     if other == ZERO and then != ONE:
         return product((then, Cases(condition, ONE, ZERO)))
-    return _larger(Cases(condition, then, other))
+    common, left = shared((then, other))
+    then, other = (with_coefficient(value, rest) for value, rest in left)
+    return product((*common, _larger(Cases(condition, then, other))))
 
 
 def _larger(expr: Cases) -> Expr:
     """The share of a in max(a, b), a half where a = b: [a > b] but for the tie."""
-    condition, other = expr.condition, expr.other
-    if not (is_named(condition, "==") and isinstance(other, Times | Cases)):
+    condition, share = expr.condition, expr.other
+    if expr.then != HALF or not is_named(condition, "==") or not isinstance(share, Cases):
         return expr
-    a, b = children(condition)
-    share = (
-        other
-        if isinstance(other, Cases)
-        else next((f for f in other.factors if isinstance(f, Cases)), None)
-    )
-    if share is None or not is_named(share.condition, "==") or share.other != ZERO:
+    if not is_named(share.condition, "==") or (share.then, share.other) != (ONE, ZERO):
         return expr
     mine, extremum = children(share.condition)
     text = extremum.symbol.text if isinstance(extremum, Call) else ""
-    if text not in ("max", "min") or not same(mine, a) or {a, b} != set(children(extremum)):
+    a, b = children(condition)
+    if text not in ("max", "min") or not same(mine, a):
         return expr
-    if not same(product((expr.then, Number(Fraction(2)))), other if other is not share else ONE):
-        if not same(product((expr.then, Number(Fraction(2)), share)), other):
-            return expr
-    sign = (">", ">") if text == "max" else ("<", "<")
-    strict = Cases(Call(Symbol(sign[0], sign[1], "infix", 5), (a, b)), ONE, ZERO)
-    return product((expr.then, Number(Fraction(2)), strict))
+    if {canonical(a), canonical(b)} != set(map(canonical, children(extremum))):
+        return expr
+    sign = ">" if text == "max" else "<"
+    return Cases(Call(Symbol(sign, sign, "infix", 5), (a, b)), ONE, ZERO)

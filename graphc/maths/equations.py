@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from graphc.graph import Graph, Node, Region, walk
-from graphc.maths.read import Known, element
+from graphc.maths.read import Known, element, is_uniform
 from graphc.maths.tree import Expr, Indices, Item, Slope, frees
 
 NOTHING: Known = MappingProxyType({})
@@ -45,6 +45,11 @@ def name_nodes(graph: Graph, roots: Iterable[Node]) -> dict[Node, str]:
             uses[operand] = uses.get(operand, 0) + 1
     taken = set(names.values())
     fresh = (name for name in map("u{}".format, itertools.count(1)) if name not in taken)
+    tables: dict[object, str] = {}
+    for node in nodes:
+        if node.op.name == "constant" and not is_uniform(node):
+            held = node.params["value"]
+            names[node] = tables.setdefault(held, _unused(f"c{len(tables) + 1}", taken))
     inside = {x for node in nodes if isinstance(node.op.element, Region) for x in node.operands}
     length: dict[Node, int] = {}
     for node in nodes:
@@ -60,6 +65,12 @@ def name_nodes(graph: Graph, roots: Iterable[Node]) -> dict[Node, str]:
             names[node] = next(fresh)
             length[node] = 1
     return names
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 def equations(

@@ -121,8 +121,8 @@ class Latex(Style):
         if kind == "each":
             return r" \odot ".join(piece.text for piece in pieces)
         text = pieces[0].text
-        for after in pieces[1:]:
-            text += (r"\, " if after.kind == "name" else r" \cdot ") + after.text
+        for before, after in pairwise(pieces):
+            text += (r"\, " if before.kind == after.kind == "name" else r" \cdot ") + after.text
         return text
 
     def delta(self, a: str, b: str) -> str:

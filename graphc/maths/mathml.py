@@ -95,7 +95,7 @@ class MathML(Style):
         return _raised(base, "<mo>⊤</mo>")
 
     def group(self, body: str) -> str:
-        return row(op("("), body, op(")"))
+        return row(op("(", FENCE), body, op(")", FENCE))
 
     def call(self, symbol: Symbol, args: Sequence[str]) -> Piece:
         inner = op(",").join(args)
@@ -154,8 +154,8 @@ class MathML(Style):
         if kind == "each":
             return row(op(ODOT).join(piece.text for piece in pieces))
         text = pieces[0].text
-        for after in pieces[1:]:
-            text += op(INVISIBLE if after.kind == "name" else DOT) + after.text
+        for before, after in pairwise(pieces):
+            text += op(INVISIBLE if before.kind == after.kind == "name" else DOT) + after.text
         return row(text)
 
     def delta(self, a: str, b: str) -> str:
@@ -164,4 +164,4 @@ class MathML(Style):
 
 NARROW = ' rspace="0" lspace="0"'
 CLOSE = ' rspace="0" lspace="0"'
-FENCE = ' fence="true" stretchy="true"'
+FENCE = ' fence="true" stretchy="true" lspace="0" rspace="0"'

@@ -120,14 +120,20 @@ def element(node: Node, at: Indices, known: Known) -> Expr:
 
 def _constant(node: Node, at: Indices) -> Expr:
     held = node.params["value"]
-    if not isinstance(held, Constant) or not held.array.size:
-        return Item(node.name or "c", at)
-    array = held.array
-    if (array == array.flat[0]).all():
-        return number(array.flat[0].item(), node.dtype)
-    if all(isinstance(i, int) for i in at):
-        return number(array[at].item(), node.dtype)
-    return Item(node.name or "c", at)
+    if isinstance(held, Constant) and held.array.size:
+        array = held.array
+        if is_uniform(node):
+            return number(array.flat[0].item(), node.dtype)
+        if all(isinstance(i, int) for i in at):
+            return number(array[at].item(), node.dtype)
+    return Item(f"c{node.serial}", at)
+
+
+def is_uniform(node: Node) -> bool:
+    """Whether a constant holds one number, so that it needs no name."""
+    held = node.params["value"]
+    array = held.array if isinstance(held, Constant) else None
+    return array is not None and array.size > 0 and bool((array == array.flat[0]).all())
 
 
 def _part(node: Node, known: Known) -> Expr:

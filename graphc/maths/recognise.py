@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from graphc.maths.algebra import coefficient, flat, power, product
+from graphc.maths.algebra import coefficient, divided, flat, product
 from graphc.maths.exponentials import is_call
 from graphc.maths.read import EXP, LOG
 from graphc.maths.simplify import simplify
 from graphc.maths.tree import (
     MINUS_ONE,
-    ONE,
     Call,
     Expr,
     Fold,
@@ -95,30 +94,8 @@ def _replaced(part: Expr, pattern: Expr, name: Expr) -> Expr | None:
     value, left = coefficient(part.factors)
     scale, wanted = coefficient(pattern.factors)
     for factor in wanted:
-        rest = _without(left, factor)
+        rest = divided(left, factor)
         if rest is None:
             return None
         left = rest
     return product((Number(value / scale), name, *left))
-
-
-def _without(factors: list[Expr], wanted: Expr) -> list[Expr] | None:
-    """The factors divided by one of them, or by a part of a power; None where it is in none."""
-    base, exponent = (wanted.base, wanted.exponent) if isinstance(wanted, Power) else (wanted, ONE)
-    for k, factor in enumerate(factors):
-        mine, its = (factor.base, factor.exponent) if isinstance(factor, Power) else (factor, ONE)
-        if canonical(mine) != canonical(base):
-            continue
-        if its == exponent:
-            return [*factors[:k], *factors[k + 1 :]]
-        if (
-            isinstance(its, Number)
-            and isinstance(exponent, Number)
-            and (its.value / exponent.value >= 1)
-        ):
-            return [
-                *factors[:k],
-                power(mine, Number(its.value - exponent.value)),
-                *factors[k + 1 :],
-            ]
-    return None

@@ -89,7 +89,7 @@ def _once(expr: Expr) -> Expr:
         case Times():
             return product(expr.factors)
         case Power():
-            return power(expr.base, expr.exponent)
+            return product((power(expr.base, expr.exponent),))
         case Call():
             return call(expr)
         case Cases():
