@@ -10,7 +10,7 @@ import numpy as np
 
 from graphc import reference, trees
 from graphc.api import Graph, compile, trace
-from graphc.errors import CheckError
+from graphc.errors import CheckError, TraceError
 from graphc.trace import Tensor, inline, leaf_type
 from graphc.transform import jvp, vjp
 from graphc.types import DType, TensorType, evaluate
@@ -43,6 +43,8 @@ class Report:
 
     name: str
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+    """What could not be compared, and why."""
 
     @property
     def ok(self) -> bool:
@@ -59,7 +61,8 @@ class Report:
             raise CheckError(f"{self.name} failed its check: {'; '.join(wrong)}")
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.name}:", *(f"  {finding}" for finding in self.findings)])
+        lines = [*map(str, self.findings), *(f"note: {note}" for note in self.notes)]
+        return "\n".join([f"{self.name}:", *(f"  {line}" for line in lines)])
 
 
 def check(
@@ -99,7 +102,11 @@ def check(
     with np.errstate(all="ignore"):
         names = list(graph.output_names)
         finding, _ = _c_against_numpy("C against NumPy", graph, leaves, names, tolerance)
-        return Report(graph.name, (finding, *_derivatives(graph, leaves, rng, tolerance)))
+        try:
+            derivatives = tuple(_derivatives(graph, leaves, rng, tolerance))
+        except TraceError as error:
+            return Report(graph.name, (finding,), (f"no derivatives were compared: {error}",))
+        return Report(graph.name, (finding, *derivatives))
 
 
 def _values(given: Sequence[Any], rng: np.random.Generator) -> list[Array]:

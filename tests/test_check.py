@@ -110,3 +110,25 @@ def test_the_same_seed_draws_the_same() -> None:
 
 def test_a_graph_can_be_checked() -> None:
     assert graphc.check(graphc.trace(network, *types()).grad("params")).ok
+
+
+def test_loops_and_branches_are_checked() -> None:
+    def decaying(x):
+        last, seen = graphc.scan(lambda c, v: (0.5 * c + np.sin(v), c * v), 0.0, x)
+        return last + np.sum(seen)
+
+    assert graphc.check(decaying, graphc.float64["n"]).ok
+    branches = graphc.check(
+        lambda x: graphc.cond(x > 0, lambda x: np.sin(x), lambda x: x * x, x), -0.3
+    )
+    assert branches.ok
+    assert len(branches.findings) == 4
+
+
+def test_what_has_no_derivative_is_compared_without() -> None:
+    report = graphc.check(
+        lambda x: graphc.while_loop(lambda c: c < 100, lambda c: c * 2, x), graphc.float64
+    )
+    assert report.ok
+    assert len(report.findings) == 1
+    assert "no derivatives were compared: while_loop at test_check.py" in str(report)
