@@ -57,7 +57,8 @@ Indexing: integers, slices with any step, `...`, `np.newaxis`.
 
 | in the function | why | instead |
 |---|---|---|
-| `if x > 0:`, `while x > 0:`, `x and y` | the value is not known while tracing | `np.where` |
+| `if x > 0:`, `x and y` | the value is not known while tracing | `np.where`, `graphc.cond` |
+| `while x > 0:` | likewise | `graphc.while_loop`, `graphc.scan`, `graphc.fori_loop` |
 | `float(x)`, `int(x)`, `x.item()` | likewise | a 0-d value is a scalar already |
 | `x[i] = v`, `out=`, `where=` | values do not change | `np.where`, `np.stack`, `np.concatenate` |
 | `np.asarray(x)`, other packages | a traced value has no numbers yet | NumPy, `scipy.special` |
