@@ -190,4 +190,4 @@ def test_the_demo_says_where_everything_is(
     assert [name for name in wanted if not (Path("out") / name).is_file()] == []
     assert said.count("No pictures: ") == (0 if dot else 1)
     assert ("needs the program dot of Graphviz" in said) == (not dot)
-    assert Path("out/exercise2/network-network.svg").is_file() == dot
+    assert Path("out/exercise2/prediction-network.svg").is_file() == dot
