@@ -20,7 +20,7 @@ from graphc.explain.derivation import pose, solve
 from graphc.graph import Graph
 from graphc.maths.tree import Slope, free, walk
 from graphc.reference import run_nodes
-from graphc.trace import Tensor, trace_function
+from graphc.trace import Tensor, scan, trace_function
 from graphc.transform import value_and_grad
 from graphc.types import Dim, names
 
@@ -395,6 +395,20 @@ def test_a_variable_called_sigma_keeps_its_letter() -> None:
     text = explain(lambda x, sigma: sigma / (1 + np.exp(-x)), 1.0, 2.0, wrt="sigma").text
     assert "sigmoid(x)" in text
     assert "σ(x)" not in text
+
+
+def test_a_loop_is_derived_by_a_loop() -> None:
+    def rnn(w: Any, xs: Any) -> Any:
+        h, _ = scan(lambda h, x: (np.tanh(w * h + x), h), 0.0 * w, xs)
+        loss = h**2
+        return loss
+
+    text = explain(rnn, 1.0, np.ones(5), wrt="w").text
+    assert "h = scan(u₁, xs, w)" in text
+    assert "w enters ℓ through h." in text
+    assert "the loop, run backwards" in text
+    assert re.search(r"∂ℓ/∂w = .*∂ℓ/∂h · ∂h/∂w", text)
+    assert not re.search(r"∂h/∂w = 0", text)
 
 
 def test_unnamed_values_get_names() -> None:

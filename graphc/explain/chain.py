@@ -11,6 +11,7 @@ from graphc.maths.tree import (
     ONE,
     SUM,
     ZERO,
+    Call,
     Cases,
     Delta,
     Expr,
@@ -30,7 +31,7 @@ from graphc.maths.tree import (
     size,
     walk,
 )
-from graphc.types import Dim, Size
+from graphc.types import Dim, Size, substitute
 
 SCALAR_LONGEST, TENSOR_LONGEST = 12, 8
 """Leaves of a result into which what is known already is still inserted."""
@@ -72,7 +73,11 @@ class Path:
 
 
 def step(
-    variable: Item, paths: list[Path], direct: Expr | None, loss: Item, results: Mapping[str, Expr]
+    variable: Item,
+    paths: list[Path],
+    direct: Expr | None,
+    loss: Item,
+    results: Mapping[str, Expr],
 ) -> Step:
     """The chain rule for one variable.
 
@@ -83,77 +88,81 @@ def step(
         results: the derivatives found so far, by name, at free indices.
     """
     rank = len(variable.at)
-    stated: list[Expr] = []
-    applied: list[Expr] = []
-    local: list[tuple[Slope, Expr]] = []
-    contracted = False
-    for path in paths:
-        term, slope, factor, over = _term(path, variable, loss)
-        stated.append(_summed(term, over))
-        applied.append(_summed(Times((term.factors[0], factor)), over))
-        renaming = {name: Dim.named(free(rank + k)) for k, (name, _) in enumerate(over)}
-        local.append((_slope(at_indices(slope, renaming)), at_indices(factor, renaming)))
-        contracted = contracted or bool(over)
-    lines: list[Line] = []
-    if direct is not None:
-        stated.append(direct)
-        applied.append(direct)
-    short = simplify(_plus(applied))
+    links = [_link(path, variable, loss) for path in paths]
+    own = [] if direct is None else [direct]
+    hidden = any(link.factor is None for link in links)
+    stated = _plus([*(link.stated for link in links), *own])
+    applied = _plus([*(link.applied for link in links), *own])
+    short = simplify(applied)
     if any(isinstance(part, Delta) for part in walk(short)):
-        short = simplify(_plus([path.arriving for path in paths] + applied[len(paths) :]))
+        short = simplify(_plus([*(path.arriving for path in paths), *own]))
+    lines: list[Line] = []
     if paths:
-        chain = _plus(stated)
-        indexed = matrix_form(chain, rank) is None
-        lines.append(
-            Line(
-                chain,
-                "chain rule"
-                if len(paths) == 1 and direct is None
-                else "chain rule, a term for each path",
-                indexed,
-            )
-        )
-        lines.append(Line(tidy(_plus(applied)), "", indexed))
-    lines.append(Line(short))
-    inserted = _inserted(short, results, paths, loss, rank, contracted)
-    if inserted is not None:
-        raw = tidy(_substituted(short, results, loss))
-        lines += [Line(raw), Line(inserted)]
-    return Step(
-        variable,
-        rank,
-        tuple(path.name for path in paths),
-        direct is not None,
-        tuple(local),
-        tuple(lines),
-        lines[-1].formula,
-    )
+        reason = "chain rule" if len(paths) + len(own) == 1 else "chain rule, a term for each path"
+        indexed = matrix_form(stated, rank) is None
+        lines.append(Line(stated, reason, indexed))
+        lines += [] if hidden else [Line(tidy(applied), "", indexed)]
+    lines.append(Line(short, "the loop, run backwards" if hidden else ""))
+    contracted = any(link.over for link in links)
+    full = None if hidden else _inserted(short, results, paths, loss, rank, contracted)
+    if full is not None:
+        lines += [Line(tidy(_substituted(short, results, loss))), Line(full)]
+    local = [link.local(rank) for link in links if link.factor is not None]
+    through = tuple(path.name for path in paths)
+    return Step(variable, rank, through, bool(own), tuple(local), tuple(lines), lines[-1].formula)
 
 
 def _plus(terms: list[Expr]) -> Expr:
     return terms[0] if len(terms) == 1 else Plus(tuple(terms))
 
 
-def _slope(expr: Expr) -> Slope:
-    if isinstance(expr, Slope):
-        return expr
-    raise TypeError(f"{expr!r} is not a derivative")
-
-
 Over = tuple[tuple[str, Size], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The chain rule along one path: the sum over `over` of arriving times slope."""
+
+    arriving: Slope
+    """∂ℓ/∂u"""
+    slope: Slope
+    """∂u/∂v"""
+    factor: Expr | None
+    """The value of the slope; None where a loop hides it."""
+    over: Over
+    """The indices of u that the variable does not have."""
+    whole: Expr
+    """The same as the derivative rules give it."""
+
+    @property
+    def stated(self) -> Expr:
+        return _summed(Times((self.arriving, self.slope)), self.over)
+
+    @property
+    def applied(self) -> Expr:
+        if self.factor is None:
+            return self.whole
+        return _summed(Times((self.arriving, self.factor)), self.over)
+
+    def local(self, rank: int) -> tuple[Slope, Expr]:
+        """The slope and its value with the summed indices named as further free ones."""
+        further = {name: Dim.named(free(rank + k)) for k, (name, _) in enumerate(self.over)}
+        top = Item(self.slope.top.name, tuple(substitute(i, further) for i in self.slope.top.at))
+        return Slope(top, self.slope.bottom), at_indices(self.factor or ZERO, further)
 
 
 def _summed(expr: Expr, over: Over) -> Expr:
     return Fold(SUM, over, expr) if over else expr
 
 
-def _term(path: Path, variable: Item, loss: Item) -> tuple[Times, Slope, Expr, Over]:
-    """(∂ℓ/∂u · ∂u/∂v, ∂u/∂v, its value, the indices of u to sum over)."""
+def _link(path: Path, variable: Item, loss: Item) -> Link:
     at, over = _reached(path, variable, loss)
     mine = Item(path.name, at)
-    slope = Slope(mine, variable)
-    factor = simplify(_coefficient(path.arriving, Item(path.name), loss, at))
-    return Times((Slope(loss, mine), slope)), slope, factor, over
+    parts = tuple(walk(path.arriving))
+    factor: Expr | None = None
+    if not any(isinstance(part, Call) and _mentions(part, mine, loss) for part in parts):
+        factor = simplify(_coefficient(path.arriving, Item(path.name), loss, at))
+    return Link(Slope(loss, mine), Slope(mine, variable), factor, over, path.arriving)
 
 
 def _reached(path: Path, variable: Item, loss: Item) -> tuple[Indices, Over]:
@@ -170,7 +179,7 @@ def _reached(path: Path, variable: Item, loss: Item) -> tuple[Indices, Over]:
         only = next(iter(here)) if len(here) == 1 else None
         if only is not None and only in variable.at and only not in at:
             at.append(only)
-        elif length == 1:
+        elif only == 0 and length == 1:
             at.append(0)
         else:
             name = fresh()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from graphc.graph import Graph, Node, Region, walk
+from graphc.graph import Graph, Node, Part, Region, walk
 from graphc.maths.read import Known, element, is_uniform
 from graphc.maths.tree import Expr, Indices, Item, Slope, frees
 
@@ -50,21 +50,24 @@ def name_nodes(graph: Graph, roots: Iterable[Node]) -> dict[Node, str]:
         if node.op.name == "constant" and not is_uniform(node):
             held = node.params["value"]
             names[node] = tables.setdefault(held, _unused(f"c{len(tables) + 1}", taken))
-    inside = {x for node in nodes if isinstance(node.op.element, Region) for x in node.operands}
+    loops = {x for node in nodes if isinstance(node.op.element, Region) for x in node.operands}
+    loops |= {node for node in nodes if isinstance(node.op.element, Part)}
     length: dict[Node, int] = {}
     for node in nodes:
-        if node.op.name == "constant":
-            length[node] = int(node.type.rank > 0)
-        else:
-            length[node] = (
-                1 if node in names or not node.operands else sum(length[x] for x in node.operands)
-            )
-        limit = 0 if node in inside else SHARED if uses.get(node, 0) > 1 else LONGEST
-        plain = node.op.name in ("constant", "input") or isinstance(node.op.element, Region)
-        if node not in names and not plain and node.dtype.kind == "f" and length[node] > limit:
+        length[node] = 1 if node in names else _length(node, length)
+        limit = 0 if node in loops else SHARED if uses.get(node, 0) > 1 else LONGEST
+        formula = node.operands and not isinstance(node.op.element, Region)
+        if node not in names and formula and node.dtype.kind == "f" and length[node] > limit:
             names[node] = next(fresh)
             length[node] = 1
     return names
+
+
+def _length(node: Node, length: Mapping[Node, int]) -> int:
+    """The leaves of an unnamed node's formula."""
+    if node.op.name == "constant":
+        return int(node.type.rank > 0)
+    return sum(length[x] for x in node.operands) or 1
 
 
 def _unused(name: str, taken: set[str]) -> str:

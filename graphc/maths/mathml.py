@@ -95,7 +95,10 @@ class MathML(Style):
         return _raised(base, "<mo>⊤</mo>")
 
     def group(self, body: str) -> str:
-        return row(op("(", FENCE), body, op(")", FENCE))
+        tall = any(tag in body for tag in ("<mfrac", "<munder", "<mtable"))
+        return row(
+            *(body if x is None else op(x, FENCE if tall else SHORT) for x in ("(", None, ")"))
+        )
 
     def call(self, symbol: Symbol, args: Sequence[str]) -> Piece:
         inner = op(",").join(args)
@@ -165,3 +168,4 @@ class MathML(Style):
 NARROW = ' rspace="0" lspace="0"'
 CLOSE = ' rspace="0" lspace="0"'
 FENCE = ' fence="true" stretchy="true" lspace="0" rspace="0"'
+SHORT = ' fence="true" stretchy="false" lspace="0" rspace="0"'

@@ -99,8 +99,9 @@ def element(node: Node, at: Indices, known: Known) -> Expr:
 
     def broadcast(k: int) -> Expr:
         shape = node.operands[k].shape
-        tail = at[len(at) - len(shape) :]
-        return read(k, tuple(0 if s == 1 else i for i, s in zip(tail, shape, strict=True)))
+        lead = len(at) - len(shape)
+        pairs = zip(at[lead:], shape, node.shape[lead:], strict=True)
+        return read(k, tuple(0 if mine == 1 != whole else i for i, mine, whole in pairs))
 
     match rule:
         case Elementwise():
@@ -141,7 +142,12 @@ def _part(node: Node, known: Known) -> Expr:
     bundle, place = node.operands[0], node.params.get("part")
     symbol = bundle.op.symbol
     name = f"{symbol.text}{place or ''}"
-    args = (known[x](()) if x in known else Item(x.name or "\u2026") for x in bundle.operands)
+    args = []
+    for x in bundle.operands:
+        if x in known:
+            args.append(known[x](()))
+        else:
+            args.append(Item("\u2026") if x.type.rank else element(x, (), known))
     return Call(Symbol(name, rf"\operatorname{{{name}}}"), tuple(args))
 
 
@@ -195,11 +201,6 @@ COMBINE: dict[str, Callable[..., Expr]] = {
 """Ops that have a tree of their own; all others are written by their symbol."""
 
 
-def _over(axes: Mapping[int, Size]) -> dict[int, str]:
-    """Bound names for the axes longer than 1."""
-    return {axis: fresh() for axis, length in axes.items() if length != 1}
-
-
 def _folded(symbol: Symbol, over: list[tuple[str, Size]], body: Expr) -> Expr:
     return Fold(symbol, tuple(over), body) if over else body
 
@@ -207,14 +208,13 @@ def _folded(symbol: Symbol, over: list[tuple[str, Size]], body: Expr) -> Expr:
 def _reduction(node: Node, at: Indices, read: Callable[[int, Indices], Expr]) -> Expr:
     axes, shape = node.params["axes"], node.operands[0].shape
     chosen = [axis for axis in axes if isinstance(axis, int)] if isinstance(axes, tuple) else []
-    bound = _over({axis: shape[axis] for axis in chosen})
+    bound = {axis: fresh() for axis in chosen}
     kept = iter(at)
     where = tuple(
-        next(kept) if axis not in chosen else Dim.named(bound[axis]) if axis in bound else 0
-        for axis in range(len(shape))
+        Dim.named(bound[axis]) if axis in bound else next(kept) for axis in range(len(shape))
     )
     symbol = SUM if node.op.name == "sum" else node.op.symbol
-    return _folded(symbol, [(bound[a], shape[a]) for a in chosen if a in bound], read(0, where))
+    return _folded(symbol, [(bound[a], shape[a]) for a in chosen], read(0, where))
 
 
 def _contraction(node: Node, at: Indices, read: Callable[[int, Indices], Expr]) -> Expr:
@@ -229,8 +229,8 @@ def _contraction(node: Node, at: Indices, read: Callable[[int, Indices], Expr]) 
         for label, length in zip(wanted, node.operands[k].shape, strict=True):
             if label not in index:
                 name = fresh()
-                index[label] = Dim.named(name) if length != 1 else 0
-                over += [(name, length)] if length != 1 else []
+                index[label] = Dim.named(name)
+                over.append((name, length))
         factors.append(read(k, tuple(index[label] for label in wanted)))
     body = factors[0] if len(factors) == 1 else Times(tuple(factors))
     return _folded(SUM, over, body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 
 from graphc.maths.algebra import coefficient, divided, flat, product
 from graphc.maths.exponentials import is_call
@@ -73,7 +74,7 @@ def renamed(expr: Expr, name: Item, formula: Expr) -> Expr:
         here = at_indices(name, values)
         pattern = canonical(simplify(at_indices(formula, values)))
         if children(pattern):
-            expr = rewrite(expr, lambda part, p=pattern, h=here: _replaced(part, p, h))  # type: ignore[misc]
+            expr = rewrite(expr, partial(_replaced, pattern=pattern, name=here))
     return expr
 
 
