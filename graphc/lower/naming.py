@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 
 KEYWORDS = frozenset("""
@@ -25,6 +27,13 @@ close select accept bind connect listen send link pipe stat sync wait log1pf env
 I complex imaginary int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t
 ptrdiff_t intptr_t uintptr_t workspace
 """.split())
+
+STANDARD = re.compile(
+    r"u?int\w*_t|float_t|double_t|\w+_(f32|f64|i32|i64)"  # types, and templates/helpers.c
+    r"|(U?INT\w*|PTRDIFF|SIZE|WCHAR|WINT|SIG_ATOMIC)_(C|MIN|MAX)"
+    r"|EOF|FP_[A-Z]+|HUGE_VAL[FL]|M_(\d_)?(E|L|PI|SQRT)\w*|MATH_ERR\w*|math_errhandling"
+)
+"""Macros and types of the headers that a unit includes, and the names of its helpers."""
 
 
 class Names:
@@ -63,12 +72,18 @@ def is_reserved(name: str) -> bool:
     """Keywords of C and C++, names of the C library (with the f and l of its variants)."""
     if name in KEYWORDS or name in LIBRARY or name.startswith(("__", "graphc_")):
         return True
+    if STANDARD.fullmatch(name):
+        return True
     return name[-1] in "fl" and name[:-1] in LIBRARY
 
 
-def _spelled(c: str) -> str:
-    import unicodedata
+def own_names(function: str) -> tuple[str, ...]:
+    """What the files of a function define beside it: the guard and the size of its workspace."""
+    macro = function.upper()
+    return f"{macro}_H", f"{macro}_WORKSPACE_BYTES", f"{function}_workspace_bytes"
 
+
+def _spelled(c: str) -> str:
     if c.isascii():
         return c
     name = unicodedata.name(c, f"u{ord(c):x}").lower()
