@@ -11,7 +11,7 @@ from graphc import formula, loops
 from graphc.graph import Constant, Graph, Node, Param, rebuild
 from graphc.loops import Argument, Buffer, Comment, Expr, Literal, Local, Program, Stmt, Table
 from graphc.lower.body import Leaf, Writer, read_array
-from graphc.lower.naming import Names
+from graphc.lower.naming import Names, own_names
 from graphc.lower.regions import RegionWriter
 from graphc.lower.schedule import Nest, Schedule, Step, steps
 from graphc.lower.scope import plan_scope
@@ -31,7 +31,8 @@ def lower(graph: Graph, shown: Sequence[str] | None = None) -> Program:
         graph: optimised; its inputs, run-time dimensions and outputs become the parameters.
         shown: how the user writes each input, for messages; the inputs' names by default.
     """
-    names = Names()
+    function = Names().take(graph.name)
+    names = Names(own_names(function))
     dims = {name: names.take(name) for name in graph.dims}
     if any(old != new for old, new in dims.items()):
         graph = _rename_dims(graph, dims)
@@ -53,7 +54,7 @@ def lower(graph: Graph, shown: Sequence[str] | None = None) -> Program:
                     _notes(scope.graph), RegionWriter(scope, constants))
     body = tuple(_sections(scope.graph, scope.plan, writer))
     program = drop_unused(Program(
-        Names().take(graph.name), graph.doc, inputs, tuple(dims.values()), outputs,
+        function, graph.doc, inputs, tuple(dims.values()), outputs,
         tuple(tables), tuple(scope.buffers()), scope.total, body))
     loops.verify(program)
     return program
