@@ -34,6 +34,7 @@ EXIT_WRONG, EXIT_INPUT, EXIT_BUILD = 1, 2, 3
 app = typer.Typer(
     name="graphc",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -52,7 +53,7 @@ Target = Annotated[
 Types = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[TYPE]...",
+        metavar="TYPE",
         help="The type of each argument: `float64` (a number), `float32[n,784]`, "
         "`{W: float32[3,4], b: float32[4]}`, an example such as `0.5`, or the name of a value in "
         "the module (a tuple stands for several arguments); `x=float64` by name. Without any, "

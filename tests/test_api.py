@@ -66,6 +66,11 @@ def test_all_is_exactly_what_is_there() -> None:
     assert modules == ["errors"]
 
 
+def test_the_version_is_that_of_the_package() -> None:
+    project = (Path(graphc.__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'\nversion = "{graphc.__version__}"\n' in project
+
+
 def test_every_public_function_says_what_it_does() -> None:
     for name in graphc.__all__:
         value = getattr(graphc, name)
