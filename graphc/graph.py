@@ -112,6 +112,21 @@ class Contraction:
 
 
 @dataclass(frozen=True, slots=True)
+class Scatter:
+    """Operand 0, into which the elements of operand 1 go one by one, where the others say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Operand 0 combined along an axis, with the result of every step kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """The order of operand 0 along an axis."""
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """An input or a constant: nothing to compute."""
 
@@ -126,7 +141,12 @@ class Part:
     """Part params["part"] of the bundle that operand 0 is."""
 
 
-Element = Elementwise | View | Computed | Reduction | Contraction | Leaf | Region | Part
+Sequential = Scatter | Running | Sort
+"""What has loops of its own, each step of which needs the ones before."""
+
+Element = (
+    Elementwise | View | Computed | Reduction | Contraction | Sequential | Leaf | Region | Part
+)
 
 # --- how an op is derived: stated once, read in both directions --------------------------------
 
@@ -178,6 +198,8 @@ class Nested:
 
 Derivative = Diagonal | Linear | Stated | NoDerivative | Nested
 
+Batch = Callable[[tuple[Value, ...], tuple[bool, ...], "Node"], Value]
+
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
@@ -205,6 +227,10 @@ class Op:
     commutative: bool = False
     domain: tuple[tuple[float, float], ...] = ()
     """For each operand an interval in which the op is smooth; tests sample it."""
+    batch: Batch | None = None
+    """batch(operands, mapped, node): the op on operands that have a batch axis first where
+    `mapped` says so, at least one; so has the result. None where the class of `element` says it:
+    elementwise ops broadcast, reductions and contractions leave the axis alone."""
 
     def __repr__(self) -> str:
         return self.name

@@ -10,6 +10,7 @@ from graphc import loops
 from graphc.errors import ShapeError
 from graphc.graph import (
     Array,
+    Batch,
     Computed,
     Element,
     Index,
@@ -24,6 +25,7 @@ from graphc.graph import (
     call,
 )
 from graphc.loops import Expr, Literal, Position
+from graphc.ops import batching
 from graphc.ops.leaves import CONSTANT, DIMENSION, INPUT, IOTA, LEAVES, axes, sizes
 from graphc.ops.reduce import embed_diagonal, sum_to
 from graphc.types import (
@@ -78,6 +80,7 @@ def _row(
     latex: str | None = None,
     form: str = "call",
     domain: int = 1,
+    batch: Batch | None = None,
 ) -> Op:
     symbol = Symbol(name, latex or rf"\operatorname{{{name.replace('_', chr(92) + '_')}}}", form)
     return Op(
@@ -89,6 +92,7 @@ def _row(
         symbol,
         functions,
         domain=((-3.0, 3.0),) * domain,
+        batch=batch,
     )
 
 
@@ -126,6 +130,7 @@ RESHAPE = _row(
     lambda params, x: np.reshape(x, _static(params, "shape")),
     View(_reshape_index),
     lambda g, k, node: call(RESHAPE, g, shape=node.operands[0].shape),
+    batch=batching.reshape,
 )
 
 
@@ -148,6 +153,7 @@ TRANSPOSE = _row(
     lambda g, k, node: call(TRANSPOSE, g, axes=_inverse(axes(node.params))),
     latex=r"^\top",
     form="postfix",
+    batch=batching.transpose,
 )
 
 
@@ -174,6 +180,7 @@ BROADCAST = _row(
     lambda params, x: np.broadcast_to(x, _static(params, "shape")),
     View(_broadcast_index),
     lambda g, k, node: sum_to(g, node.operands[0].shape),
+    batch=batching.broadcast,
 )
 
 
@@ -195,6 +202,7 @@ DIAGONAL = _row(
     lambda params, x: np.diagonal(x, axis1=-2, axis2=-1),
     View(lambda at, node: (*at, at[-1])),
     _transpose_diagonal,
+    batch=batching.same,
 )
 """Element (..., i) of the result is element (..., i, i) of the operand."""
 
@@ -237,6 +245,7 @@ SLICE = _row(
         step=node.params["step"],
         shape=node.operands[0].shape,
     ),
+    batch=batching.strided,
 )
 """Element i of the result is element start + step * i of the operand, along each axis."""
 
@@ -306,7 +315,14 @@ def _transpose_pad(g: Value, k: int, node: Node) -> Value:
     )
 
 
-PAD = _row("pad", _infer_pad, _evaluate_pad, Computed(_pad_element), _transpose_pad)
+PAD = _row(
+    "pad",
+    _infer_pad,
+    _evaluate_pad,
+    Computed(_pad_element),
+    _transpose_pad,
+    batch=batching.strided,
+)
 """Zeros of `shape` in which element start + step * i is element i of the operand."""
 
 
@@ -359,6 +375,7 @@ CONCATENATE = _row(
     _transpose_concatenate,
     joint=True,
     domain=2,
+    batch=batching.along_axes,
 )
 
 SHAPE = (*LEAVES, RESHAPE, TRANSPOSE, BROADCAST, DIAGONAL, SLICE, PAD, CONCATENATE)

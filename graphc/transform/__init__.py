@@ -4,6 +4,7 @@ On arrays a transformed function computes with NumPy; inside a trace it adds to 
 """
 
 from graphc.transform.gradients import apply_function, grad, grad_graph, jvp, value_and_grad, vjp
+from graphc.transform.vmap import vmap
 
 __all__ = [
     "apply_function",
@@ -12,4 +13,5 @@ __all__ = [
     "jvp",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

@@ -17,6 +17,7 @@ from graphc.errors import TraceError
 from graphc.graph import Graph, Node
 from graphc.passes import prepare
 from graphc.trace import Tensor, Traced, as_tensor, called, inline, trace_function
+from graphc.trace.names import is_tracing
 
 Function = Callable[..., Any]
 
@@ -28,10 +29,10 @@ def linearizable(fn: Function, args: Sequence[Any], kwargs: dict[str, Any]) -> T
 
 
 def apply_function(fn: Function, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """fn of tensors inside a trace; of arrays by tracing it and running the graph with NumPy."""
-    leaves, _ = trees.flatten((tuple(args), kwargs))
-    if any(isinstance(leaf, Tensor) for leaf in leaves):
+    """fn itself inside a trace; elsewhere by tracing it and running the graph with NumPy."""
+    if is_tracing():
         return fn(*args, **kwargs)
+    leaves, _ = trees.flatten((tuple(args), kwargs))
     traced = trace_function(fn, args, kwargs)
     results = reference.run(prepare(traced.graph), leaves)
     return trees.unflatten(traced.out_tree, [x[()] for x in results])
