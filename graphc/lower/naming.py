@@ -49,13 +49,14 @@ class Names:
             name = "".join(_spelled(c) for c in name)
         if name[0].isdigit():
             name = f"v{name}"
-        if is_reserved(name) or name in self.taken:
+        if is_reserved(name):
+            name = f"{name}_" if not is_reserved(f"{name}_") else f"v_{name}"
+        if name in self.taken:
             stem = name if not name[-1].isdigit() else f"{name}_"
             count = 2
-            name = f"{name}_" if is_reserved(name) else f"{stem}{count}"
-            while name in self.taken or is_reserved(name):
+            while f"{stem}{count}" in self.taken or is_reserved(f"{stem}{count}"):
                 count += 1
-                name = f"{stem}{count}"
+            name = f"{stem}{count}"
         self.taken.add(name)
         return name
 
