@@ -15,6 +15,10 @@ class ShapeError(GraphcError, ValueError):
     """Shapes, axes or dimensions that do not fit together."""
 
 
+class IndexRangeError(GraphcError, IndexError):
+    """An index beyond the elements of its axis."""
+
+
 class DTypeError(GraphcError, TypeError):
     """A dtype graphc does not have, or one an operation does not take."""
 

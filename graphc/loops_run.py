@@ -135,6 +135,9 @@ class _Machine:
                 return self.value(then if self.value(test) else other)
             case Apply("cast", (inner,), dtype):
                 return self.value(inner).astype(dtype.numpy)
+            case Apply("wrap_index", (i, n)):
+                at, size = int(self.value(i)), int(self.value(n))
+                return np.int64(min(max(at + size if at < 0 else at, 0), size - 1))
             case Apply("polygamma", (order, x)):
                 return self.scalar("polygamma", {"order": int(self.value(order))}, x)
             case Apply(function):

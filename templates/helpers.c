@@ -119,6 +119,14 @@ static inline ${ T } power_${ suffix }(${ T } a, ${ T } b)
     return result;
 }
 
+/*% elif helper == "wrap_index" %*/
+/* i, counted from the end where it is negative; the nearest of 0 .. n - 1 where it is beyond. */
+static inline int64_t wrap_index_i64(int64_t i, int64_t n)
+{
+    const int64_t at = i < 0 ? i + n : i;
+    return at < 0 ? 0 : at < n ? at : n - 1;
+}
+
 /*% elif helper == "floor_divide" %*/
 /* floor(a / b), exact where a / b alone would round across an integer. */
 static inline ${ T } floor_divide_${ suffix }(${ T } a, ${ T } b)

@@ -100,6 +100,115 @@ def _einsum(text: str, *shapes: tuple[int, ...]) -> Example:
     return Example(shapes, oracle, {"inputs": inputs, "output": tuple(map(ord, right))})
 
 
+def _gathers() -> Iterator[Example]:
+    """Element by element; indices sampled are 1 .. 4."""
+    cases = [
+        (((6,), (3,)), (0,)),
+        (((6,), ()), (0,)),
+        (((2, 5), (3,)), (1,)),
+        (((5, 2), (3, 2)), (0,)),
+        (((5, 2, 6), (4,), (3, 1)), (0, 2)),
+        (((5, 5), (2, 1), (3,)), (0, 1)),
+        (((5, 3), (0,)), (0,)),
+    ]
+    for shapes, axes in cases:
+
+        def oracle(x: Any, *ids: Any, axes: Any = axes) -> Any:
+            ids = np.broadcast_arrays(*ids)
+            rest = [size for a, size in enumerate(x.shape) if a not in axes]
+            result = np.zeros((*ids[0].shape, *rest), x.dtype)
+            for at in np.ndindex(*ids[0].shape):
+                key = [slice(None)] * x.ndim
+                for axis, i in zip(axes, ids, strict=True):
+                    key[axis] = i[at]
+                result[at] = x[tuple(key)]
+            return result
+
+        yield Example(shapes, oracle, {"axes": axes}, ("", *("int64",) * len(axes)))
+
+
+UPDATES: dict[str, Callable[[Any, Any], Any]] = {
+    "set": lambda old, new: new, "add": np.add, "multiply": np.multiply,
+    "maximum": np.maximum, "minimum": np.minimum,
+}  # fmt: skip
+
+
+def _scatters() -> Iterator[Example]:
+    """Update by update, so that places named twice count twice."""
+    cases = [
+        (((6,), (4,), (4,)), (0,)),
+        (((6,), (), ()), (0,)),
+        (((2, 5), (7, 2), (7,)), (1,)),
+        (((5, 2, 6), (3, 2, 2), (2,), (3, 1)), (0, 2)),
+        (((5,), (0,), (0,)), (0,)),
+    ]
+    for (shapes, axes), combine in itertools.product(cases, UPDATES):
+
+        def oracle(x: Any, u: Any, *ids: Any, axes: Any = axes, join: Any = combine) -> Any:
+            ids = np.broadcast_arrays(*ids)
+            result = x.copy()
+            for at in np.ndindex(*ids[0].shape):
+                key = [slice(None)] * x.ndim
+                for axis, i in zip(axes, ids, strict=True):
+                    key[axis] = i[at]
+                result[tuple(key)] = UPDATES[join](result[tuple(key)], u[at])
+            return result
+
+        params = {"axes": axes, "combine": combine, "unique": 0}
+        yield Example(shapes, oracle, params, ("", "", *("int64",) * len(axes)))
+
+
+def _running() -> Iterator[Example]:
+    cases = [((5,), 0), ((3, 4), 0), ((3, 4), 1), ((2, 3, 2), 1), ((0,), 0), ((2, 0), 1), ((1,), 0)]
+    for (shape, axis), combine, back in itertools.product(
+        cases, ("add", "maximum", "minimum"), (0, 1)
+    ):
+
+        def oracle(x: Any, axis: Any = axis, join: Any = UPDATES[combine], back: Any = back) -> Any:
+            result = np.moveaxis(x.copy(), axis, 0)
+            places = range(len(result))
+            for i in list(reversed(places))[1:] if back else places[1:]:
+                result[i] = join(result[i], result[i + 1 if back else i - 1])
+            return np.moveaxis(result, 0, axis)
+
+        yield Example((shape,), oracle, {"axes": (axis,), "combine": combine, "reverse": back})
+
+
+def _ranked(x: Any, axis: int) -> Any:
+    """The order by insertion, one row at a time."""
+
+    def order(row: Any) -> Any:
+        found: list[int] = []
+        for i, value in enumerate(row):
+            spot = sum(1 for j in found if row[j] <= value)
+            found.insert(spot, i)
+        return np.array(found, np.int64)
+
+    if not x.size:
+        return np.zeros(x.shape, np.int64)
+    return np.apply_along_axis(order, axis, x)
+
+
+def _windows() -> Iterator[Example]:
+    cases = [((6,), (0,), (3,)), ((4, 5), (1,), (2,)), ((4, 5), (1, 0), (2, 3)),
+             ((2, 5, 6), (1, 2), (3, 1)), ((7,), (0, 0), (2, 3)), ((3,), (0,), (3,))]  # fmt: skip
+    for shape, axes, window in cases:
+
+        def oracle(x: Any, axes: Any = axes, window: Any = window) -> Any:
+            small = list(x.shape)
+            for axis, size in zip(axes, window, strict=True):
+                small[axis] -= size - 1
+            result = np.zeros((*small, *window), x.dtype)
+            for at in np.ndindex(*result.shape):
+                where = list(at[: x.ndim])
+                for axis, w in zip(axes, at[x.ndim :], strict=True):
+                    where[axis] += w
+                result[at] = x[tuple(where)]
+            return result
+
+        yield Example((shape,), oracle, {"axes": axes, "window": window})
+
+
 def least(dtype: np.dtype[Any], sign: int) -> Any:
     """What the maximum (-1) or minimum (1) of nothing is."""
     if dtype.kind == "f":
@@ -205,6 +314,19 @@ STRUCTURAL: dict[str, list[Example]] = {
         )
         for d in (bool_, int32, int64, float32, float64)
     ],
+    "wrap_index": [
+        Example((shape,), lambda i: i - 5 * (i < 0), {"size": 5}, ("int64",))
+        for shape in [(), (4,), (2, 0)]
+    ],
+    "gather": list(_gathers()),
+    "scatter": list(_scatters()),
+    "running": list(_running()),
+    "argsort": [
+        Example((shape,), lambda x, a=axis: _ranked(x, a), {"axes": (axis,)})
+        for shape, axis in [((7,), 0), ((3, 5), 0), ((3, 5), 1), ((2, 4, 3), 1), ((1,), 0),
+                            ((0, 2), 0), ((2, 33), 1)]
+    ],
+    "windows": list(_windows()),
     "stop_gradient": [Example(shape, lambda x: x) for shape in (((),), ((2, 3),))],
     "polygamma": [
         Example(

@@ -28,6 +28,7 @@ from graphc.graph import (
     NoDerivative,
     Op,
     Reduction,
+    Sequential,
     View,
     apply,
 )
@@ -40,7 +41,7 @@ ELEMENTWISE = [op.name for op in ops.TABLE if isinstance(op.element, Elementwise
 OTHERS = [
     op.name
     for op in ops.TABLE
-    if isinstance(op.element, View | Computed | Reduction | Contraction | Leaf)
+    if isinstance(op.element, View | Computed | Reduction | Contraction | Sequential | Leaf)
     and op.name != "input"
 ]
 SMOOTH = [op.name for op in ops.TABLE if not isinstance(op.derivative, NoDerivative) and op.domain]

@@ -38,7 +38,7 @@ NOTE_COLUMN = 44
 HELPER_ORDER = (
     "maximum", "minimum", "sign", "absolute", "add", "subtract", "multiply", "negative",
     "left_shift", "right_shift", "floor_divide", "remainder", "fmod", "power", "to_i32", "to_i64",
-    "sigmoid", "softplus", "logaddexp", "polygamma",
+    "sigmoid", "softplus", "logaddexp", "polygamma", "wrap_index",
 )
 
 __all__ = ["CUnit", "emit"]

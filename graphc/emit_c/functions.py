@@ -63,7 +63,7 @@ HELPERS = frozenset((
 """Floating-point functions that templates/helpers.c defines for both dtypes."""
 INTEGER_HELPERS = frozenset((
     "add", "subtract", "multiply", "negative", "absolute", "sign", "maximum", "minimum",
-    "floor_divide", "remainder", "fmod", "power", "left_shift", "right_shift",
+    "floor_divide", "remainder", "fmod", "power", "left_shift", "right_shift", "wrap_index",
 ))
 """Integer functions that templates/helpers.c defines: they wrap and divide as NumPy does."""
 BITS = {"bitwise_and": Infix("&", SHIFT), "bitwise_or": Infix("|", SHIFT),

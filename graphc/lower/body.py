@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphc import loops
-from graphc.graph import Contraction, Elementwise, Graph, Index, Node, Part, Reduction, Region
+from graphc.graph import (
+    Contraction,
+    Elementwise,
+    Graph,
+    Index,
+    Node,
+    Part,
+    Reduction,
+    Region,
+    Running,
+    Scatter,
+    Sequential,
+    Sort,
+)
 from graphc.loops import (
     Apply,
     Assign,
-
     Declare,
     Expr,
     Let,
@@ -27,11 +39,12 @@ from graphc.lower.index import decide, replace, simplify
 from graphc.lower.naming import Names
 from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
 from graphc.lower.storage import Array, is_local, operands_at
-from graphc.types import Dim, Size, int64, strides
+from graphc.types import Dim, Size, int64, names, strides
 
 LONGEST_INLINE = 6
 
-Leaf = Callable[[Index, Mapping[str, Size]], Expr]
+Extents = Mapping[str, Size]
+Leaf = Callable[[Index, Extents], Expr]
 """leaf(index, extents) reads an element of an input or constant, in loop variables."""
 
 
@@ -54,8 +67,9 @@ class Writer:
     """Values used once, kept back to be written where they are used."""
     uses: dict[Node, list[Placed]] = field(default_factory=dict)
     """For each node the places that read it as a local, once for each read."""
-    prelude: list[Stmt] = field(default_factory=list)
-    """Locals that the statement being written needs before it: indices read from memory."""
+    prelude: list[Let] = field(default_factory=list)
+    """Locals that the statement being written needs before it: indices read from memory. One list
+    for the writers of a graph and of the bodies inside it."""
 
     def __post_init__(self) -> None:
         for node in self.kept:
@@ -133,29 +147,27 @@ class Writer:
     def step(self, node: Node, extents: Mapping[str, Size]) -> list[Stmt]:
         """One element of a node: a term of its sum, a local, a store, or nothing yet."""
         match node.op.element:
-            case Region():
-                return self.region(self, node, extents)
             case Part():
                 return []
+            case Region() | Scatter() | Running() | Sort():
+                return self.region(self, node, extents)
         if not self.is_needed(node):
             return []
-        body = self.computed(node, extents)
-        before, self.prelude = self.prelude, []
-        return [*before, *body]
+        return self.computed(node, extents)
 
     def computed(self, node: Node, extents: Mapping[str, Size]) -> list[Stmt]:
         """The statement of a computed node."""
         spot = self.plan.placed[node]
         place = {axis_name(a): Dim.named(v) for a, v in spot.bound.items()}
         value = self.element(node, spot, place, extents)
+        body = self.flush(value)
         if spot.ready < len(spot.path):
-            return [self.accumulate(node, spot, value)]
+            return [*body, self.accumulate(node, spot, value)]
         used = self.uses.get(node, [])
         array = self.stored.get(node)
         if array is None and self.may_wait(node, spot, used, value):
             self.pending[node] = value
-            return []
-        body: list[Stmt] = []
+            return body
         note = self.note(node)
         if used:
             self.locals[node] = self.local_name(node)
@@ -170,7 +182,7 @@ class Writer:
         """Whether a value is written where it is used: once, in the same loop, unnamed, short."""
         if len(used) != 1 or node.name or used[0].path != spot.path:
             return False
-        if isinstance(used[0].domain.node.op.element, Region):
+        if isinstance(used[0].domain.node.op.element, Region | Sequential):
             return False  # it reads it in every step
         return sum(1 for _ in loops.parts(value)) <= 2 * LONGEST_INLINE
 
@@ -202,8 +214,11 @@ class Writer:
                               reader)
 
         indices = operand_indices(node, self.plan.placed[node].domain.extents)
+        known = len(self.prelude)
         args = [self.placed(read(x, i), place, extents)
                 for x, i in zip(node.operands, indices, strict=True)]
+        self.prelude[known:] = [Let(let.name, self.placed(let.value, place, extents))
+                                for let in self.prelude[known:]]
         match node.op.element:
             case Elementwise(fn):
                 return fn(node, *args)
@@ -266,11 +281,32 @@ class Writer:
 
     def bind(self, value: Expr) -> Size:
         """A local that holds an index."""
-        if isinstance(value, Position):
-            return value.size
+        match value:
+            case Position(size):
+                return size
+            case Literal(int(i)):
+                return i
         name = self.names.fresh("at")
         self.prelude.append(Let(name, loops.cast(value, int64)))
         return Dim.named(name)
+
+    def flush(self, *values: Expr) -> list[Stmt]:
+        """The indices bound while these were made. One that is used only behind guards of a pad or
+        a concatenation is read from memory only behind them: elsewhere there may be nothing."""
+        readers = list(values)
+        done: list[Stmt] = []
+        for let in reversed(self.prelude):
+            guards = [guard for x in readers for guard in guards_of(let.name, x)]
+            if not guards:
+                continue
+            value = let.value
+            if all(guards):
+                either = combined("logical_or", [combined("logical_and", g) for g in guards])
+                value = loops.select(either, value, Literal(0, int64))
+            done.append(Let(let.name, value))
+            readers.append(value)
+        self.prelude.clear()
+        return done[::-1]
 
     def extents_of(self, spot: Placed, extents: Mapping[str, Size]) -> dict[str, Size]:
         return {**extents, **{n.var: n.extent for n in spot.path}}
@@ -285,6 +321,37 @@ class Writer:
                 "sum" if _is_sum(node) else "value")
             return self.names.take(f"{self.stored[node].name}_{tail}")
         return self.names.take(node.name)
+
+
+def guards_of(name: str, expr: Expr, guards: tuple[Expr, ...] = ()) -> Iterator[tuple[Expr, ...]]:
+    """For each use of an index the conditions on positions that hold where it is evaluated."""
+    match expr:
+        case Read(_, size) | Position(size):
+            if name in names(size):
+                yield guards
+        case Local(used):
+            if used == name:
+                yield guards
+        case Apply("select", (test, then, other)) if _is_structural(test):
+            yield from guards_of(name, test, guards)
+            yield from guards_of(name, then, (*guards, test))
+            yield from guards_of(name, other, (*guards, loops.negated(test)))
+        case Apply():
+            for arg in expr.args:
+                yield from guards_of(name, arg, guards)
+
+
+def _is_structural(test: Expr) -> bool:
+    """Whether a condition is about positions only: where an array ends, say."""
+    return not any(isinstance(part, Read | Local) for part in loops.parts(test))
+
+
+def combined(function: str, conditions: Sequence[Expr]) -> Expr:
+    """All of them, or any of them; each once."""
+    first, *others = dict.fromkeys(conditions)
+    for other in others:
+        first = loops.predicate(function, first, other)
+    return first
 
 
 def _is_sum(node: Node) -> bool:

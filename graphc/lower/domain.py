@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from graphc.graph import Computed, Contraction, Elementwise, Index, Node, Part, Reader, Reduction, Region, View
-from graphc.loops import Expr, Literal
+from graphc.graph import (
+    Computed,
+    Contraction,
+    Elementwise,
+    Index,
+    Node,
+    Part,
+    Reader,
+    Reduction,
+    Region,
+    Sequential,
+    View,
+)
+from graphc.loops import Expr, Literal, Position
 from graphc.ops.reduce import label_sizes, subscripts
 from graphc.ops.shape import axes, broadcast_index
 from graphc.types import Dim, Shape, Size, strides, substitute
@@ -51,7 +63,9 @@ def index_of(extents: Shape, picked: tuple[int, ...]) -> Index:
 
 def is_computed(node: Node) -> bool:
     """Whether the node has loops of its own (the others are read through)."""
-    return isinstance(node.op.element, Elementwise | Reduction | Contraction | Region | Part)
+    return isinstance(
+        node.op.element, Elementwise | Reduction | Contraction | Region | Part | Sequential
+    )
 
 
 def resolve(
@@ -70,7 +84,7 @@ def resolve(
 
 def unknown(expr: Expr) -> Size:
     """An index that no loop variable is: what a value read from memory may be."""
-    return Dim.named("?")
+    return expr.size if isinstance(expr, Position) else Dim.named("?")
 
 
 def operand_indices(node: Node, extents: Shape) -> tuple[Index, ...]:
@@ -78,7 +92,7 @@ def operand_indices(node: Node, extents: Shape) -> tuple[Index, ...]:
     element = node.op.element
     if isinstance(element, Reduction):
         return (index_of(extents, tuple(range(len(extents)))),)
-    if isinstance(element, Region):
+    if isinstance(element, Region | Sequential):
         return tuple(tuple(Dim.named(f"?{d}") for d in range(x.type.rank)) for x in node.operands)
     if isinstance(element, Part):
         return ((),)
@@ -121,8 +135,8 @@ def domain(node: Node) -> Domain:
     for operand, index in zip(node.operands, operand_indices(node, extents), strict=True):
         resolve(operand, index, meet, unknown)
     order = tuple(a for a in range(len(extents)) if extents[a] != 1)
-    if isinstance(element, Part):
-        order = ()  # written by its region, all of it at once
+    if isinstance(element, Part | Sequential):
+        order = ()  # written all of it at once, by its region or in loops of its own
     streams = not isinstance(element, Contraction)
     if isinstance(element, Contraction):
         streamed = _streamed(order, output, accesses)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from graphc.graph import Graph, Index, Node
+from graphc.graph import Graph, Index, Node, Sequential
 from graphc.loops import Assign, Declare, Expr, If, Literal, Local, Loop, Stmt, Store, While
 from graphc.lower.body import Leaf, Writer, read_array
 from graphc.lower.domain import resolve
 from graphc.lower.index import simplify
-from graphc.lower.schedule import Nest
 from graphc.lower.scope import RegionPlan, Scope, items_of, length_of, row_of
+from graphc.lower.sequential import copy, write_sequential
 from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
-from graphc.types import Dim, Size, strides
+from graphc.types import Size
 
 Extents = Mapping[str, Size]
 Constants = Callable[[Graph], dict[Node, Leaf]]
@@ -28,7 +28,11 @@ class RegionWriter:
 
     def __call__(self, writer: Writer, node: Node, extents: Extents) -> list[Stmt]:
         found = self.scope.regions[node]
+        names = self.scope.loop_names
         outer = [_through(writer, node, x) for x in node.operands]
+        if isinstance(node.op.element, Sequential):
+            scratch = found.own[0].name if found.own else ""
+            return write_sequential(writer, node, scratch, outer, names, extents)
         writers = {SCAN: self.scan, WHILE: self.repeat, COND: self.branch}
         stmts = writers[node.op](writer, node, found, outer, extents)
         for k, item in items_of(self.scope.graph, node).items():
@@ -42,18 +46,21 @@ class RegionWriter:
         leaves = {**leaves, **self.constants(scope.graph)}
         kept = frozenset(y for y in scope.graph.outputs if y not in scope.stored)
         inner = Writer(scope.graph, scope.plan, scope.stored, leaves, writer.names, kept,
-                       lambda node: "", RegionWriter(scope, self.constants))
+                       lambda node: "", RegionWriter(scope, self.constants),
+                       prelude=writer.prelude)
         return inner.block(scope.plan.root, extents), inner
 
-    def start(self, found: RegionPlan, carries: Sequence[Node], outer: Sequence[Leaf],
+    def start(self, writer: Writer, found: RegionPlan, carries: Sequence[Node], outer: Sequence[Leaf],
               extents: Extents) -> list[Stmt]:
         """The state at its first value."""
         result: list[Stmt] = []
         for target, kind, leaf in zip(found.states, carries, outer, strict=False):
             if kind.shape:
-                result.append(_copy(target, kind, leaf, self.scope.loop_names, extents))
+                result += copy(writer, *target, kind, leaf, self.scope.loop_names, extents)
             else:
-                result.append(_set(target, kind, leaf((), extents), self.is_local(found, target)))
+                value = leaf((), extents)
+                result += writer.flush(value)
+                result.append(_set(target, kind, value, self.is_local(found, target)))
         return result
 
     def is_local(self, found: RegionPlan, target: tuple[str, Size]) -> bool:
@@ -72,7 +79,7 @@ class RegionWriter:
         inside = {**extents, found.var: length}
         stmts, inner = self.body(writer, found.scopes[0], leaves, inside)
         step = (*stmts, *self.advance(found, found.scopes[0].graph, inner, c, inside))
-        return [*self.start(found, body.inputs[:c], outer, extents), Loop(found.var, length, step)]
+        return [*self.start(writer, found, body.inputs[:c], outer, extents), Loop(found.var, length, step)]
 
     def repeat(self, writer: Writer, node: Node, found: RegionPlan, outer: Sequence[Leaf],
                extents: Extents) -> list[Stmt]:
@@ -87,7 +94,7 @@ class RegionWriter:
         held = found.scopes[0].graph.outputs[0]
         condition = Local(tester.locals[held], held.dtype)
         step = (*stmts, *self.advance(found, found.scopes[1].graph, inner, c, extents))
-        return [*self.start(found, body.inputs[:c], outer, extents),
+        return [*self.start(writer, found, body.inputs[:c], outer, extents),
                 While(tests, condition, step)]
 
     def branch(self, writer: Writer, node: Node, found: RegionPlan, outer: Sequence[Leaf],
@@ -108,7 +115,8 @@ class RegionWriter:
                     result.append(Declare(target[0], zero))
                 ends.append(self.assign(found, target, y, Local(inner.locals[y], y.dtype)))
             blocks.append((*stmts, *ends))
-        return [*result, If(outer[0]((), extents), blocks[0], blocks[1])]
+        test = outer[0]((), extents)
+        return [*result, *writer.flush(test), If(test, blocks[0], blocks[1])]
 
     def states(self, found: RegionPlan, carries: Sequence[Node]) -> dict[Node, Leaf]:
         """How a body reads the state."""
@@ -132,7 +140,8 @@ class RegionWriter:
                 result.append(self.assign(found, found.states[k], y, value))
             elif found.results[k]:
                 source = read_array(found.results[k] or "", y)
-                result.append(_copy(found.states[k], y, source, self.scope.loop_names[1:], extents))
+                inside = self.scope.loop_names[1:]
+                result += copy(inner, *found.states[k], y, source, inside, extents)
         return result
 
     def assign(self, found: RegionPlan, target: tuple[str, Size], kind: Node, value: Expr) -> Stmt:
@@ -167,21 +176,3 @@ def _set(target: tuple[str, Size], kind: Node, value: Expr, local: bool) -> Stmt
     if local:
         return Declare(target[0], value)
     return Store(target[0], target[1], value)
-
-
-def _copy(target: tuple[str, Size], kind: Node, source: Leaf, loop_names: Sequence[str],
-          extents: Extents) -> Stmt:
-    """target[...] = source[...], as loops."""
-    name, start = target
-    nests = [Nest(var, size, None) for var, size in zip(loop_names, kind.shape, strict=False)]  # type: ignore[arg-type]  # only its names are used
-    index = tuple(Dim.named(nest.var) if nest.extent != 1 else 0 for nest in nests)
-    inside = {**extents, **{nest.var: nest.extent for nest in nests}}
-    flat = start
-    for i, step in zip(index, strides(kind.shape), strict=True):
-        flat = flat + i * step
-    stmt: Stmt = Store(name, simplify(flat, inside), source(index, inside))
-    for nest in reversed(nests):
-        if nest.extent != 1:
-            stmt = Loop(nest.var, nest.extent, (stmt,))
-    return stmt
-

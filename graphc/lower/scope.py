@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from graphc.graph import Graph, Node, Part, Region, apply, rebuild
+from graphc.graph import Graph, Node, Part, Region, Sequential, Sort, apply, rebuild
 from graphc.loops import Buffer
 from graphc.lower.domain import is_computed
 from graphc.lower.naming import Names
@@ -14,7 +14,8 @@ from graphc.lower.schedule import Schedule, schedule
 from graphc.lower.storage import Array, Target, align, arrays, lives, plan_offsets
 from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
 from graphc.ops.elementwise import CAST
-from graphc.types import Dim, Size, product
+from graphc.ops.shape import axes
+from graphc.types import Dim, Shape, Size, product
 
 
 @dataclass(slots=True, eq=False)
@@ -29,15 +30,19 @@ class Scope:
     total: Size
     """Bytes of workspace."""
     loop_names: tuple[str, ...]
+    given: frozenset[str]
+    """Arrays that are there already."""
 
     def buffers(self, base: Size = 0) -> Iterator[Buffer]:
         """Every array of the workspace, with its offset from the start of all."""
         for node, offset in sorted(self.offsets.items(), key=lambda kv: kv[0].serial):
+            at = base + offset
+            array = self.stored.get(node)
+            if array is not None and array.name not in self.given:
+                yield Buffer(array.name, node.dtype, array.shape, at)
+                at = at + align(product(array.shape) * node.dtype.bytes)
             if node in self.regions:
-                yield from self.regions[node].buffers(base + offset)
-            else:
-                array = self.stored[node]
-                yield Buffer(array.name, node.dtype, array.shape, base + offset)
+                yield from self.regions[node].buffers(at)
 
 
 @dataclass(slots=True, eq=False)
@@ -57,10 +62,11 @@ class RegionPlan:
     size: Size = 0
     var: str = ""
 
-    def add(self, name: str, node: Node) -> None:
-        """An array of the region's own."""
-        self.own.append(Buffer(name, node.dtype, node.shape, self.size))
-        self.size = self.size + align(product(node.shape) * node.dtype.bytes)
+    def add(self, name: str, node: Node, shape: Shape | None = None) -> None:
+        """An array of the region's own, of the node's type, or of another shape."""
+        shape = node.shape if shape is None else shape
+        self.own.append(Buffer(name, node.dtype, shape, self.size))
+        self.size = self.size + align(product(shape) * node.dtype.bytes)
 
     def finish(self) -> None:
         """The bodies come after the arrays; those of a branch and those of a test share them."""
@@ -117,10 +123,11 @@ def plan_scope(
     called = {node: name or names.fresh() for node, name in called.items()}
     stored = arrays(graph, plan, outputs, called)
     regions = {node: _plan_region(node, graph, stored, names, loop_names)
-               for node in plan.placed if isinstance(node.op.element, Region)}
+               for node in plan.placed if isinstance(node.op.element, Region | Sequential)}
     inside = {node: region.size for node, region in regions.items()}
     offsets, total = plan_offsets(lives(graph, plan, stored, outputs, inside))
-    return Scope(graph, plan, stored, regions, offsets, total, tuple(loop_names))
+    given = frozenset(name for name, _ in outputs.values())
+    return Scope(graph, plan, stored, regions, offsets, total, tuple(loop_names), given)
 
 
 def items_of(graph: Graph, region: Node) -> dict[int, Node]:
@@ -132,6 +139,11 @@ def items_of(graph: Graph, region: Node) -> dict[int, Node]:
 def _plan_region(region: Node, graph: Graph, stored: Mapping[Node, Array], names: Names,
                  loop_names: Sequence[str]) -> RegionPlan:
     found = RegionPlan()
+    if isinstance(region.op.element, Sequential):
+        if isinstance(region.op.element, Sort):  # merges a row into an array beside it
+            (axis,) = axes(region.params)
+            found.add(names.take("merged"), region, (region.shape[axis],))
+        return found
     items = items_of(graph, region)
     planner = {SCAN: _plan_scan, WHILE: _plan_while, COND: _plan_cond}[region.op]
     planner(found, region, items, stored, names, loop_names)

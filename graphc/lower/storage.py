@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from graphc.graph import Graph, Index, Node, Part
+from graphc.graph import Graph, Index, Node, Part, Sequential
 from graphc.lower.domain import Access, axis_name
 from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
 from graphc.types import Dim, Shape, Size, floordiv, product, substitute
@@ -121,7 +121,7 @@ def arrays(
         if node in outputs:
             name, start = outputs[node]
             result[node] = replace(_array(name, spot, 0), start=start)
-        elif node in readers or open_axes:
+        elif node in readers or open_axes or isinstance(node.op.element, Sequential):
             depth = min([spot.ready, *(shared(spot.path[: spot.ready], r.path)
                                        for r in readers.get(node, ()))])
             local_readers = [r for r in plan.placed.values() if open_axes and any(
@@ -172,8 +172,11 @@ def lives(
             spots.append(plan.placed[node.operands[0]])
         within = [_child(spot, array.depth, spans) for spot in spots]
         size = product(array.shape) * node.dtype.bytes
+        if node in inside:  # what a sort needs lies behind its result
+            size = align(size) + inside[node]
         found.append(Life(node, min(a for a, _ in within), max(b for _, b in within), size))
-    found += [Life(node, *spans[node], size) for node, size in inside.items() if size != 0]
+    found += [Life(node, *spans[node], size) for node, size in inside.items()
+              if size != 0 and (node in outside or node not in stored)]
     return found
 
 
