@@ -21,7 +21,8 @@ extern "C" {
 /*% endfor %*/
 /*% if has_workspace %*/
  *
- * workspace: ${ workspace } bytes, aligned to 64, contents arbitrary before and after.
+ * workspace: ${ name ~ "_workspace_bytes(" ~ dims|join(", ") ~ ")" if symbolic else workspace } bytes,
+ * aligned to 64, contents arbitrary before and after.
 /*% endif %*/
  */
 ${ declarations }

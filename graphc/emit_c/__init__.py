@@ -35,6 +35,7 @@ from graphc.types import dtype_of
 
 COLUMNS = 100
 NOTE_COLUMN = 44
+RETURN = "    return ;"
 HELPER_ORDER = (
     "maximum", "minimum", "sign", "absolute", "add", "subtract", "multiply", "negative",
     "left_shift", "right_shift", "floor_divide", "remainder", "fmod", "power", "to_i32", "to_i64",
@@ -84,7 +85,7 @@ def emit(program: Program) -> CUnit:
         "dims": program.dims,
         "sizes": sizes,
         "symbolic": symbolic,
-        "workspace": bytes_text,
+        "workspace": "\n        ".join(textwrap.wrap(bytes_text, COLUMNS - len(RETURN))),
         "has_workspace": program.workspace != 0,
         "has_bool": "bool" in declared,
     }
@@ -142,13 +143,20 @@ def _description(program: Program) -> list[str]:
     for direction, group in arguments:
         lines += [f"{direction:3s} {a.name:{width}s}  {a.type}"
                   + (f"  {_plain(a.shown)}" if a.shown != a.name else "") for a in group]
-    return lines
+    return [part for line in lines for part in _wrapped(line)]
+
+
+def _wrapped(line: str) -> list[str]:
+    """A line of a comment, broken where it is too long, and indented as it began."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.wrap(line, COLUMNS - len(" * "), subsequent_indent=indent) or [""]
 
 
 def _plain(text: str) -> str:
-    """Text that is safe inside a comment."""
-    return re.sub(r"[^\x20-\x7e]", "?", text.replace("*/", "* /").replace("/*", "/ *")).replace(
-        "\\", "/").replace("??", "? ?").rstrip()
+    """Text that is safe inside a comment: no end of it, no other begun in it, no trigraph."""
+    text = re.sub(r"[^\x20-\x7e]", "?", text.expandtabs().replace("\\", "/"))
+    text = re.sub(r"\?(?=\?)", "? ", text)
+    return re.sub(r"\*(?=/)", "* ", re.sub(r"/(?=\*)", "/ ", text)).rstrip()
 
 
 def _table(table: Table) -> str:
@@ -256,7 +264,7 @@ class _Writer:
             if len(beside) <= COLUMNS:
                 self.lines.append(beside)
                 return
-            self.lines.append(f"{indent}/* {_plain(note)} */")
+            self.put(f"/* {_plain(note)} */", depth)
         self.lines += textwrap.wrap(text, COLUMNS, initial_indent=indent,
                                     subsequent_indent=indent + "    ", break_long_words=False,
                                     break_on_hyphens=False) or [""]
