@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -75,11 +76,26 @@ def leaf_names(structure: Any, root: str) -> list[tuple[str, str]]:
     names = []
     for accessor in structure.accessors():
         shown = accessor.codify(root)
-        names.append((identifier("_".join([root, *(str(e.entry) for e in accessor)])), shown))
+        names.append((identifier(shown), shown))
     return names
 
 
+def _ascii(letter: str) -> str:
+    """The letter; a Greek one by its name."""
+    if letter.isascii():
+        return letter
+    match unicodedata.name(letter, "").split():
+        case ["GREEK", "SMALL", "LETTER", name]:
+            return name.lower()
+        case ["GREEK", "SMALL", "LETTER", _, name]:
+            return name.lower()
+        case ["GREEK", "CAPITAL", "LETTER", name]:
+            return name.capitalize()
+    return "" if unicodedata.combining(letter) else "_"
+
+
 def identifier(text: str) -> str:
-    """The text with everything an identifier cannot hold replaced by underscores."""
-    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
+    """The text as an ASCII identifier: ``μ`` is mu, what no identifier can hold an underscore."""
+    plain = "".join(map(_ascii, unicodedata.normalize("NFKD", text)))
+    name = re.sub(r"\W+", "_", plain, flags=re.ASCII).strip("_")
     return f"v_{name}" if not name or name[0].isdigit() else name

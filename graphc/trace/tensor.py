@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -22,6 +23,7 @@ from graphc.trace.coverage import (
     refuse,
     refuse_function,
 )
+from graphc.trace.names import unwatched
 from graphc.types import Dim, DType, Size, dtype_of, int64
 
 
@@ -38,6 +40,7 @@ class Tensor(Value, NDArrayOperatorsMixin):
 
     # --- what NumPy asks -----------------------------------------------------------------------
 
+    @unwatched
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         name = ufunc.__name__
         if kwargs.pop("out", None) is not None:
@@ -67,6 +70,7 @@ class Tensor(Value, NDArrayOperatorsMixin):
             refuse_function(name)
         return elementwise(row, ufunc, inputs)
 
+    @unwatched
     def __array_function__(
         self, func: Callable[..., Any], types: object, args: Any, kwargs: Any
     ) -> Any:
@@ -177,6 +181,12 @@ class Tensor(Value, NDArrayOperatorsMixin):
             )
         return (self[i] for i in range(size))
 
+    def __copy__(self) -> Tensor:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Tensor:
+        return self
+
     def __repr__(self) -> str:
         return f"Tensor({self.node.type})"
 
@@ -285,12 +295,17 @@ def resolve(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> tuple[list[Tensor], Any
     kinds = [operand_dtype(x) for x in inputs]
     if all(isinstance(kind, type) for kind in kinds):
         kinds = [np.dtype(kind) for kind in kinds]
-    try:
-        loop = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
-    except TypeError as error:
-        raise TraceError(f"np.{ufunc.__name__}: {error}{place()}") from None
+    loop = _loop(ufunc, tuple(kinds))
     wanted = [_supported(dtype, ufunc) for dtype in loop][: len(inputs)]
     return [as_tensor(x, d).astype(d) for x, d in zip(inputs, wanted, strict=True)], loop
+
+
+@functools.lru_cache(4096)
+def _loop(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
+    try:
+        return ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
+    except TypeError as error:
+        raise TraceError(f"np.{ufunc.__name__}: {error}{place()}") from None
 
 
 def elementwise(row: Op, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Tensor:

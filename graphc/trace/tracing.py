@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from graphc import trees
 from graphc.errors import DTypeError, TraceError
 from graphc.graph import Graph, Node, apply, rebuild
 from graphc.ops.shape import INPUT
-from graphc.trace.names import naming
+from graphc.trace.names import is_tracing, naming
 from graphc.trace.tensor import Tensor, as_tensor
 from graphc.types import DType, TensorType, bool_, dtype_of, float64, int64
 
@@ -105,7 +106,7 @@ def abstract(
         for identifier, text in trees.leaf_names(tree, name):
             identifiers.append(identifier)
             shown.append(text)
-    return leaves, in_tree, _unique(identifiers, set()), shown
+    return leaves, in_tree, list(map(_Names((), identifiers).claim, identifiers)), shown
 
 
 def trace_function(
@@ -126,6 +127,7 @@ def trace_function(
         node = apply(INPUT, dtype=kind.dtype, shape=kind.shape)
         inputs.append(replace(node, name=identifier))
     call_args, call_kwargs = trees.unflatten(in_tree, map(Tensor, inputs))
+    outermost = not is_tracing()
     with naming() as namer:
         result = fn(*call_args, **call_kwargs)
     results, out_tree = trees.flatten(result)
@@ -139,7 +141,24 @@ def trace_function(
         inspect.getdoc(fn) or "",
     )
     graph = named(graph, namer.names(), _output_paths(out_tree))
+    if outermost:
+        _warn_if_long(graph)
     return Traced(graph, in_tree, out_tree, tuple(shown))
+
+
+LONG = 10_000
+"""A graph with more nodes than this was probably unrolled from a loop."""
+
+
+def _warn_if_long(graph: Graph) -> None:
+    lines = Counter(node.source for node in graph.nodes if node.source)
+    if lines.total() > LONG:
+        source, count = lines.most_common(1)[0]
+        warnings.warn(
+            f"{graph.name} has {lines.total()} nodes, {count} of them made at {source}: a Python "
+            "loop is unrolled; graphc.scan keeps it a loop",
+            stacklevel=2,
+        )
 
 
 def _output(x: Any, fn: Callable[..., Any]) -> Tensor:
@@ -166,17 +185,19 @@ def named(graph: Graph, found: Mapping[Node, str], paths: Sequence[str]) -> Grap
     Inputs keep their argument names; then values in the user's order; a name that is taken gets a
     number. An output without a name is called by its place in the result, or ``out``.
     """
-    taken = {x.name for x in graph.inputs if x.name}
     chosen: dict[Node, str] = {x: x.name for x in graph.inputs if x.name}
-    for node in graph.nodes:
-        wanted = found.get(node) or node.name
-        if wanted and node not in chosen and node.op.name != "constant":
-            chosen[node] = _free(trees.identifier(wanted), taken)
-            taken.add(chosen[node])
+    nodes = graph.nodes
+    wanted = {
+        node: trees.identifier(name)
+        for node in nodes
+        if (name := found.get(node) or node.name) and node.op.name not in ("input", "constant")
+    }
+    names = _Names(chosen.values(), wanted.values())
+    for node, name in wanted.items():
+        chosen[node] = names.claim(name)
     first = min((x.serial for x in graph.inputs), default=0)
     image: dict[Node, Node] = {x: x for x in graph.inputs}
-    originals = {node: chosen.get(node) for node in graph.nodes}
-    for node in graph.nodes:
+    for node in nodes:
         if node in image:
             continue
         if node.serial < first:
@@ -184,42 +205,59 @@ def named(graph: Graph, found: Mapping[Node, str], paths: Sequence[str]) -> Grap
             continue
         operands = tuple(image[x] for x in node.operands)
         cites = image.get(node.cites, node.cites) if node.cites is not None else None
-        image[node] = replace(node, operands=operands, name=originals[node], cites=cites)
+        image[node] = Node(
+            node.op, operands, node.params, node.type, node.serial,
+            chosen.get(node), node.source, node.part, cites,
+        )  # fmt: skip
     outputs = tuple(image[x] for x in graph.outputs)
-    names: list[str] = []
-    used = {x.name for x in graph.inputs}
+    called_already: set[str] = set()
+    output_names = []
     for node, path in zip(outputs, paths, strict=True):
-        computed = node.op.name not in ("input", "constant") and node.name not in names
-        wanted = node.name if computed and node.name else trees.identifier(path) if path else "out"
-        names.append(_free(wanted, {*used, *names} | (taken - {node.name})))
-    return replace(graph, outputs=outputs, output_names=tuple(names))
+        own = node.name if node.op.name not in ("input", "constant") else None
+        name = (
+            own
+            if own and own not in called_already
+            else names.claim(trees.identifier(path) if path else "out")
+        )
+        called_already.add(name)
+        output_names.append(name)
+    return replace(graph, outputs=outputs, output_names=tuple(output_names))
 
 
 def called(graph: Graph, output_names: Sequence[str]) -> Graph:
     """The graph with these output names and unique node names; a taken name gets a number."""
     graph = named(graph, {}, [""] * len(graph.outputs))
     inside = {node.name: node for node in graph.nodes if node.name}
-    names: list[str] = []
+    names = _Names(inside)
+    chosen: list[str] = []
     for node, wanted in zip(graph.outputs, output_names, strict=True):
-        others = {name for name, owner in inside.items() if owner is not node}
-        names.append(_free(wanted, {*others, *names}))
-    return replace(graph, output_names=tuple(names))
+        free = inside.get(wanted) is node and wanted not in chosen
+        chosen.append(wanted if free else names.claim(wanted))
+    return replace(graph, output_names=tuple(chosen))
 
 
-def _free(wanted: str, taken: set[str]) -> str:
-    """The name, or the name with the first free number."""
-    if wanted not in taken:
-        return wanted
-    stem = wanted + "_" if re.search(r"\d$", wanted) else wanted
-    return next(f"{stem}{i}" for i in range(2, len(taken) + 3) if f"{stem}{i}" not in taken)
+class _Names:
+    """Names that are taken, and the next free one for each stem.
 
+    A name that somebody wants as it is goes to nobody as a numbered one.
+    """
 
-def _unique(names: list[str], taken: set[str]) -> list[str]:
-    result = []
-    for name in names:
-        result.append(_free(name, taken))
-        taken.add(result[-1])
-    return result
+    def __init__(self, taken: Iterable[str], wanted: Iterable[str] = ()) -> None:
+        self.taken = set(taken)
+        self._wanted = set(wanted)
+        self._next: dict[str, int] = {}
+
+    def claim(self, wanted: str) -> str:
+        """The name, or the name with the first free number."""
+        name = wanted
+        if name in self.taken:
+            stem = wanted + "_" if wanted[-1].isdigit() else wanted
+            number = self._next.get(stem, 2)
+            while (name := f"{stem}{number}") in self.taken or name in self._wanted:
+                number += 1
+            self._next[stem] = number + 1
+        self.taken.add(name)
+        return name
 
 
 def inline(graph: Graph, arguments: Sequence[Tensor]) -> list[Tensor]:
