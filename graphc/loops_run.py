@@ -120,6 +120,13 @@ class _Machine:
                         self.body(test)
                 case If(condition, then, other):
                     self.body(then if self.value(condition) else other)
+                case While(test, condition, inner):
+                    self.body(test)
+                    while self.value(condition):
+                        self.body(inner)
+                        self.body(test)
+                case If(condition, then, other):
+                    self.body(then if self.value(condition) else other)
 
     def value(self, expr: Expr) -> Scalar:
         match expr:
@@ -140,6 +147,9 @@ class _Machine:
                 return np.int64(min(max(at + size if at < 0 else at, 0), size - 1))
             case Apply("polygamma", (order, x)):
                 return self.scalar("polygamma", {"order": int(self.value(order))}, x)
+            case Apply("wrap_index", (i, n)):
+                at, size = int(self.value(i)), int(self.value(n))
+                return np.int64(min(max(at + size if at < 0 else at, 0), size - 1))
             case Apply(function):
                 return self.scalar(function, {}, *expr.args)
 
