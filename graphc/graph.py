@@ -14,51 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Union
 
-import numpy as np
-import numpy.typing as npt
-
+from graphc.attributes import Array as Array
+from graphc.attributes import Constant as Constant
+from graphc.attributes import Source as Source
 from graphc.errors import GraphcError, VerifyError
 from graphc.loops import Expr
 from graphc.types import DType, Shape, Size, TensorType
 
-Array = npt.NDArray[np.generic]
-
-
-class Constant:
-    """An immutable array used as a parameter: hashed and compared by dtype, shape and bytes."""
-
-    __slots__ = ("_key", "array")
-
-    def __init__(self, array: npt.ArrayLike) -> None:
-        self.array: Array = np.array(array, order="C")
-        self.array.setflags(write=False)
-        self._key = (self.array.dtype.str, self.array.shape, self.array.tobytes())
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Constant) and self._key == other._key
-
-    def __repr__(self) -> str:
-        if self.array.size <= 4:
-            return str(self.array.tolist())
-        return f"<{self.array.dtype}{list(self.array.shape)}>"
-
-
 Param = Union[Size, str, float, DType, Constant, "Graph", tuple["Param", ...]]
 Params = Mapping[str, Param]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where in the user's code a node was made."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file.rsplit('/', 1)[-1]}:{self.line}"
 
 
 # --- how an op is lowered: what element `at` of the result is, in the loop IR -----------------
@@ -289,8 +253,9 @@ def apply(op: Op, *operands: Node, **params: Param) -> Node:
         types = " and ".join(f"{x.name + ': ' if x.name else ''}{x.type}" for x in operands)
         place = f" at {source}" if source else ""
         raise type(error)(f"cannot {op.name} {types}: {error}{place}") from None
-    return Node(op, operands, params, inferred, next(_serial), None, source,
-                building.part, building.cites)
+    return Node(
+        op, operands, params, inferred, next(_serial), None, source, building.part, building.cites
+    )
 
 
 def call(op: Op, *values: Value, **params: Param) -> Value:
@@ -337,8 +302,9 @@ def walk(outputs: Iterable[Node]) -> Iterator[Node]:
             users.setdefault(operand, []).append(node)
         stack.extend(needed)
     tie = itertools.count()
-    ready = [(n.serial, next(tie), n) for n in sorted(waiting, key=lambda n: n.serial)
-             if not waiting[n]]
+    ready = [
+        (n.serial, next(tie), n) for n in sorted(waiting, key=lambda n: n.serial) if not waiting[n]
+    ]
     heapq.heapify(ready)
     while ready:
         node = heapq.heappop(ready)[2]
@@ -388,8 +354,10 @@ def verify(graph: Graph) -> None:
         if node.name and named.setdefault(node.name, node) is not node:
             raise VerifyError(f"two nodes are named {node.name!r} in graph {graph.name!r}")
     if len(graph.outputs) != len(graph.output_names):
-        raise VerifyError(f"graph {graph.name!r} has {len(graph.outputs)} outputs "
-                          f"and {len(graph.output_names)} names")
+        raise VerifyError(
+            f"graph {graph.name!r} has {len(graph.outputs)} outputs "
+            f"and {len(graph.output_names)} names"
+        )
 
 
 def labels(nodes: Iterable[Node]) -> dict[Node, str]:

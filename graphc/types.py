@@ -18,7 +18,6 @@ from graphc.sizes import (
     Monomial,
     Shape,
     Size,
-    as_size,
     at_most,
     below,
     evaluate,
@@ -28,7 +27,6 @@ from graphc.sizes import (
     minimum,
     mod,
     names,
-    product,
     split,
     substitute,
 )
@@ -207,3 +205,26 @@ def strides(shape: Shape) -> Shape:
         result.append(step)
         step = size * step
     return tuple(reversed(result))
+
+
+def as_size(size: object) -> Size:
+    """An int or Dim from an int, a name, or a Dim; names must be Python identifiers."""
+    if isinstance(size, Dim):
+        return size if type(size) is Dim else Dim(size.terms)
+    if isinstance(size, str):
+        if not size.isidentifier():
+            raise ShapeError(f"dimension name {size!r} must be an identifier such as 'n'")
+        return Dim.named(size)
+    if isinstance(size, int | np.integer) and not isinstance(size, bool):
+        if size < 0:
+            raise ShapeError(f"dimension {size} is negative")
+        return int(size)
+    raise ShapeError(f"a dimension is an int or a name, not {size!r} of type {type(size).__name__}")
+
+
+def product(sizes: Iterable[Size]) -> Size:
+    """The number of elements of a shape."""
+    total: Size = 1
+    for size in sizes:
+        total = size * total
+    return total

@@ -37,9 +37,27 @@ COLUMNS = 100
 NOTE_COLUMN = 44
 RETURN = "    return ;"
 HELPER_ORDER = (
-    "maximum", "minimum", "sign", "absolute", "add", "subtract", "multiply", "negative",
-    "left_shift", "right_shift", "floor_divide", "remainder", "fmod", "power", "to_i32", "to_i64",
-    "sigmoid", "softplus", "logaddexp", "polygamma", "wrap_index",
+    "maximum",
+    "minimum",
+    "sign",
+    "absolute",
+    "add",
+    "subtract",
+    "multiply",
+    "negative",
+    "left_shift",
+    "right_shift",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "power",
+    "to_i32",
+    "to_i64",
+    "sigmoid",
+    "softplus",
+    "logaddexp",
+    "polygamma",
+    "wrap_index",
 )
 
 __all__ = ["CUnit", "emit"]
@@ -69,8 +87,11 @@ def emit(program: Program) -> CUnit:
     declarations = declared + ";\n"
     if symbolic:
         declarations += f"int64_t {program.name}_workspace_bytes({sizes});\n"
-    unused = [name for name in (*(a.name for a in program.inputs), *program.dims)
-              if name not in printer.used]
+    unused = [
+        name
+        for name in (*(a.name for a in program.inputs), *program.dims)
+        if name not in printer.used
+    ]
     bytes_text, _ = printer.size(program.workspace)
     values = {
         "name": program.name,
@@ -89,8 +110,7 @@ def emit(program: Program) -> CUnit:
         "has_workspace": program.workspace != 0,
         "has_bool": "bool" in declared,
     }
-    return CUnit(program.name, declarations, render("unit.c", **values),
-                 render("unit.h", **values))
+    return CUnit(program.name, declarations, render("unit.c", **values), render("unit.h", **values))
 
 
 def _helpers(used: set[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -137,12 +157,17 @@ def _description(program: Program) -> list[str]:
     """The comment above the prototype: the user's words, then what each parameter is."""
     lines = [_plain(line) for line in program.doc.splitlines()] or [program.name]
     arguments: list[tuple[str, list[Argument]]] = [
-        ("in", list(program.inputs)), ("out", list(program.outputs))]
+        ("in", list(program.inputs)),
+        ("out", list(program.outputs)),
+    ]
     width = max((len(a.name) for _, group in arguments for a in group), default=0)
     lines.append("")
     for direction, group in arguments:
-        lines += [f"{direction:3s} {a.name:{width}s}  {a.type}"
-                  + (f"  {_plain(a.shown)}" if a.shown != a.name else "") for a in group]
+        lines += [
+            f"{direction:3s} {a.name:{width}s}  {a.type}"
+            + (f"  {_plain(a.shown)}" if a.shown != a.name else "")
+            for a in group
+        ]
     return [part for line in lines for part in _wrapped(line)]
 
 
@@ -163,8 +188,13 @@ def _table(table: Table) -> str:
     dtype = dtype_of(table.values.dtype)
     values = [literal(v.item(), dtype) for v in np.ravel(table.values)]
     start = f"static const {C_TYPES[str(dtype)]} {table.name}[{len(values)}] = {{"
-    body = textwrap.fill(", ".join(values), COLUMNS, initial_indent="    ",
-                         subsequent_indent="    ", break_long_words=False)
+    body = textwrap.fill(
+        ", ".join(values),
+        COLUMNS,
+        initial_indent="    ",
+        subsequent_indent="    ",
+        break_long_words=False,
+    )
     return f"{start}\n{body}\n}};"
 
 
@@ -191,7 +221,9 @@ class _Writer:
         starts = [("workspace", buffer.offset)]
         starts += [(other.name, buffer.offset - other.offset) for other in laid]
         written = [(base, self.printer.size(step)[0]) for base, step in starts]
-        base, step = min(written, key=lambda pair: (pair[1] != "0", len(pair[1]), pair[1][0] == "-"))
+        base, step = min(
+            written, key=lambda pair: (pair[1] != "0", len(pair[1]), pair[1][0] == "-")
+        )
         if step == "0":
             return base if base == "workspace" else f"(void *){base}"
         return f"(void *)((char *){base} + {step})"
@@ -265,8 +297,11 @@ class _Writer:
                 self.lines.append(beside)
                 return
             self.put(f"/* {_plain(note)} */", depth)
-        self.lines += textwrap.wrap(text, COLUMNS, initial_indent=indent,
-                                    subsequent_indent=indent + "    ", break_long_words=False,
-                                    break_on_hyphens=False) or [""]
-
-
+        self.lines += textwrap.wrap(
+            text,
+            COLUMNS,
+            initial_indent=indent,
+            subsequent_indent=indent + "    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]

@@ -171,10 +171,13 @@ class Printer:
         """Whether a size is > 0 here: a number, or dimensions of loops that have begun."""
         if isinstance(size, int):
             return size > 0
-        inside = {atom for extent in self.extents.values() if isinstance(extent, Dim)
-                  and len(extent.terms) == 1 for atom in extent.terms[0][0]}
-        return len(size.terms) == 1 and size.terms[0][1] > 0 and inside.issuperset(
-            size.terms[0][0])
+        inside = {
+            atom
+            for extent in self.extents.values()
+            if isinstance(extent, Dim) and len(extent.terms) == 1
+            for atom in extent.terms[0][0]
+        }
+        return len(size.terms) == 1 and size.terms[0][1] > 0 and inside.issuperset(size.terms[0][0])
 
 
 def _at(text: Text, lowest: int) -> str:
@@ -210,5 +213,3 @@ def literal(value: bool | int | float, dtype: DType) -> str:
     if "e" not in text and "." not in text:
         text += ".0"
     return text + ("f" if single else "")
-
-

@@ -37,25 +37,52 @@ def lower(graph: Graph, shown: Sequence[str] | None = None) -> Program:
     if any(old != new for old, new in dims.items()):
         graph = _rename_dims(graph, dims)
     inputs = tuple(
-        Argument(names.take(x.name or "x"), x.type, text) for x, text in
-        zip(graph.inputs, shown or [x.name or "x" for x in graph.inputs], strict=True))
-    outputs = tuple(Argument(names.take(name), x.type, name)
-                    for name, x in zip(graph.output_names, graph.outputs, strict=True))
+        Argument(names.take(x.name or "x"), x.type, text)
+        for x, text in zip(
+            graph.inputs, shown or [x.name or "x" for x in graph.inputs], strict=True
+        )
+    )
+    outputs = tuple(
+        Argument(names.take(name), x.type, name)
+        for name, x in zip(graph.output_names, graph.outputs, strict=True)
+    )
     loop_names = tuple(names.take(c) for c in LOOP_NAMES)
-    scope = plan_scope(graph, lambda g: {
-        x: (a.name, 0) for x, a in zip(g.outputs, outputs, strict=True)}, names, loop_names)
+    scope = plan_scope(
+        graph,
+        lambda g: {x: (a.name, 0) for x, a in zip(g.outputs, outputs, strict=True)},
+        names,
+        loop_names,
+    )
     tables: list[Table] = []
 
     def constants(graph: Graph) -> dict[Node, Leaf]:
         return _constants(graph, names, tables)
 
     leaves = {**constants(scope.graph), **_inputs(graph, inputs)}
-    writer = Writer(scope.graph, scope.plan, scope.stored, leaves, names, frozenset(),
-                    _notes(scope.graph), RegionWriter(scope, constants))
+    writer = Writer(
+        scope.graph,
+        scope.plan,
+        scope.stored,
+        leaves,
+        names,
+        frozenset(),
+        _notes(scope.graph),
+        RegionWriter(scope, constants),
+    )
     body = tuple(_sections(scope.graph, scope.plan, writer))
-    program = drop_unused(Program(
-        function, graph.doc, inputs, tuple(dims.values()), outputs,
-        tuple(tables), tuple(scope.buffers()), scope.total, body))
+    program = drop_unused(
+        Program(
+            function,
+            graph.doc,
+            inputs,
+            tuple(dims.values()),
+            outputs,
+            tuple(tables),
+            tuple(scope.buffers()),
+            scope.total,
+            body,
+        )
+    )
     loops.verify(program)
     return program
 
@@ -75,8 +102,11 @@ def _rename_dims(graph: Graph, dims: dict[str, str]) -> Graph:
         return replace(node, params=params, type=inferred)
 
     image = rebuild((*graph.inputs, *graph.outputs), change)
-    return replace(graph, inputs=tuple(image[x] for x in graph.inputs),
-                   outputs=tuple(image[x] for x in graph.outputs))
+    return replace(
+        graph,
+        inputs=tuple(image[x] for x in graph.inputs),
+        outputs=tuple(image[x] for x in graph.outputs),
+    )
 
 
 def _inputs(graph: Graph, arguments: Sequence[Argument]) -> dict[Node, Leaf]:
@@ -139,10 +169,14 @@ def _sections(graph: Graph, plan: Schedule, writer: Writer) -> Iterator[Stmt]:
         inside = [x for x in steps(item) if writer.is_needed(x)]
         if not inside:
             continue
-        found = " and ".join(p for p in ("forward", "backward", "update")
-                             if any(part[x] == p for x in inside))
-        if len(parts) > 1 and found != current and (
-                isinstance(item, Nest) or any(x.name for x in inside) or not current):
+        found = " and ".join(
+            p for p in ("forward", "backward", "update") if any(part[x] == p for x in inside)
+        )
+        if (
+            len(parts) > 1
+            and found != current
+            and (isinstance(item, Nest) or any(x.name for x in inside) or not current)
+        ):
             current = found
             yield Comment(found)
         if isinstance(item, Step):

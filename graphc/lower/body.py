@@ -99,8 +99,11 @@ class Writer:
     def block(self, block: Block, extents: Mapping[str, Size]) -> tuple[Stmt, ...]:
         body: list[Stmt] = []
         for item in block.items:
-            body += self.step(item.node, extents) if isinstance(item, Step) else self.nest(
-                item, extents)
+            body += (
+                self.step(item.node, extents)
+                if isinstance(item, Step)
+                else self.nest(item, extents)
+            )
         return tuple(body)
 
     def nest(self, nest: Nest, extents: Mapping[str, Size]) -> list[Stmt]:
@@ -139,10 +142,14 @@ class Writer:
         spot = self.plan.placed[node]
         if _is_open(spot) or node not in self.stored:
             return []
-        index = self.position(node, self.stored[node],
-                              {a: Dim.named(v) for a, v in spot.bound.items()})
-        return [Store(self.stored[node].name, index, Local(self.locals[node], node.dtype),
-                      self.note(node))]
+        index = self.position(
+            node, self.stored[node], {a: Dim.named(v) for a, v in spot.bound.items()}
+        )
+        return [
+            Store(
+                self.stored[node].name, index, Local(self.locals[node], node.dtype), self.note(node)
+            )
+        ]
 
     def step(self, node: Node, extents: Mapping[str, Size]) -> list[Stmt]:
         """One element of a node: a term of its sum, a local, a store, or nothing yet."""
@@ -193,8 +200,9 @@ class Writer:
             return Assign(total.name, loops.apply(combine, total, value), self.note(node))
         array = self.stored[node]
         extents = {n.var: n.extent for n in spot.path}
-        index = simplify(self.position(
-            node, array, {a: Dim.named(v) for a, v in spot.bound.items()}), extents)
+        index = simplify(
+            self.position(node, array, {a: Dim.named(v) for a, v in spot.bound.items()}), extents
+        )
         sofar = Read(array.name, index, node.dtype)
         return Store(array.name, index, loops.apply(combine, sofar, value), self.note(node))
 
@@ -210,15 +218,19 @@ class Writer:
             return resolve(operand, index, meet, self.bind)
 
         def meet(operand: Node, index: Index) -> Expr:
-            return self.value(operand, tuple(replace(i, place, extents) for i in index), extents,
-                              reader)
+            return self.value(
+                operand, tuple(replace(i, place, extents) for i in index), extents, reader
+            )
 
         indices = operand_indices(node, self.plan.placed[node].domain.extents)
         known = len(self.prelude)
-        args = [self.placed(read(x, i), place, extents)
-                for x, i in zip(node.operands, indices, strict=True)]
-        self.prelude[known:] = [Let(let.name, self.placed(let.value, place, extents))
-                                for let in self.prelude[known:]]
+        args = [
+            self.placed(read(x, i), place, extents)
+            for x, i in zip(node.operands, indices, strict=True)
+        ]
+        self.prelude[known:] = [
+            Let(let.name, self.placed(let.value, place, extents)) for let in self.prelude[known:]
+        ]
         match node.op.element:
             case Elementwise(fn):
                 return fn(node, *args)
@@ -272,7 +284,8 @@ class Writer:
             return False
         return all(
             spot.domain.extents[axis] == 1 or index[d] == Dim.named(spot.bound[axis])
-            for d, axis in enumerate(spot.domain.output))
+            for d, axis in enumerate(spot.domain.output)
+        )
 
     def position(self, node: Node, array: Array, at: Mapping[int, Size]) -> Size:
         """The flat position in the node's array."""
@@ -318,7 +331,8 @@ class Writer:
             return self.names.fresh()
         if node in self.stored:
             tail = "".join(nest.var for nest in spot.path[: spot.ready]) or (
-                "sum" if _is_sum(node) else "value")
+                "sum" if _is_sum(node) else "value"
+            )
             return self.names.take(f"{self.stored[node].name}_{tail}")
         return self.names.take(node.name)
 
@@ -362,7 +376,8 @@ def read_array(name: str, node: Node, start: Size = 0) -> Leaf:
     """A leaf that lies in an array, in C order."""
     steps = strides(node.shape)
     return lambda index, extents: Read(
-        name, simplify(start + _flat(index, steps), extents), node.dtype)
+        name, simplify(start + _flat(index, steps), extents), node.dtype
+    )
 
 
 def _flat(index: Index, steps: tuple[Size, ...]) -> Size:
@@ -374,14 +389,20 @@ def _flat(index: Index, steps: tuple[Size, ...]) -> Size:
 
 def _is_open(spot: Placed) -> bool:
     """Whether axes of the result lie inside a loop that sums: the accumulator is an array."""
-    return any(axis not in spot.axes[: spot.ready] for axis in spot.domain.output
-               if spot.domain.extents[axis] != 1)
+    return any(
+        axis not in spot.axes[: spot.ready]
+        for axis in spot.domain.output
+        if spot.domain.extents[axis] != 1
+    )
 
 
 def _summed_by(plan: Schedule, nest: Nest) -> list[Node]:
     """The nodes whose outermost summing loop this is."""
-    return [node for node, spot in plan.placed.items()
-            if spot.ready < len(spot.path) and spot.path[spot.ready] is nest]
+    return [
+        node
+        for node, spot in plan.placed.items()
+        if spot.ready < len(spot.path) and spot.path[spot.ready] is nest
+    ]
 
 
 def _combine(node: Node) -> str:
@@ -394,5 +415,3 @@ def _identity(node: Node) -> float | int | bool:
     if isinstance(element, Reduction):
         return element.identity(node.dtype)
     return 0.0 if node.dtype.kind == "f" else 0
-
-

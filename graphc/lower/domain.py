@@ -99,8 +99,9 @@ def operand_indices(node: Node, extents: Shape) -> tuple[Index, ...]:
     if isinstance(element, Contraction):
         inputs, output = subscripts(node.params)
         place = _label_axes(inputs, output)
-        return tuple(index_of(extents, tuple(place[label] for label in labels))
-                     for labels in inputs)
+        return tuple(
+            index_of(extents, tuple(place[label] for label in labels)) for labels in inputs
+        )
     at = index_of(extents, tuple(range(len(extents))))
     return tuple(broadcast_index(at, x.shape) for x in node.operands)
 

@@ -40,18 +40,33 @@ class RegionWriter:
                 writer.locals[item] = found.states[k][0]
         return stmts
 
-    def body(self, writer: Writer, scope: Scope, leaves: dict[Node, Leaf], extents: Extents
-             ) -> tuple[tuple[Stmt, ...], Writer]:
+    def body(
+        self, writer: Writer, scope: Scope, leaves: dict[Node, Leaf], extents: Extents
+    ) -> tuple[tuple[Stmt, ...], Writer]:
         """The statements of a body, and their writer, which knows the scalars they leave."""
         leaves = {**leaves, **self.constants(scope.graph)}
         kept = frozenset(y for y in scope.graph.outputs if y not in scope.stored)
-        inner = Writer(scope.graph, scope.plan, scope.stored, leaves, writer.names, kept,
-                       lambda node: "", RegionWriter(scope, self.constants),
-                       prelude=writer.prelude)
+        inner = Writer(
+            scope.graph,
+            scope.plan,
+            scope.stored,
+            leaves,
+            writer.names,
+            kept,
+            lambda node: "",
+            RegionWriter(scope, self.constants),
+            prelude=writer.prelude,
+        )
         return inner.block(scope.plan.root, extents), inner
 
-    def start(self, writer: Writer, found: RegionPlan, carries: Sequence[Node], outer: Sequence[Leaf],
-              extents: Extents) -> list[Stmt]:
+    def start(
+        self,
+        writer: Writer,
+        found: RegionPlan,
+        carries: Sequence[Node],
+        outer: Sequence[Leaf],
+        extents: Extents,
+    ) -> list[Stmt]:
         """The state at its first value."""
         result: list[Stmt] = []
         for target, kind, leaf in zip(found.states, carries, outer, strict=False):
@@ -67,8 +82,9 @@ class RegionWriter:
         """Whether a scalar state is a local rather than an output."""
         return all(array.name != target[0] for array in self.scope.stored.values())
 
-    def scan(self, writer: Writer, node: Node, found: RegionPlan, outer: Sequence[Leaf],
-             extents: Extents) -> list[Stmt]:
+    def scan(
+        self, writer: Writer, node: Node, found: RegionPlan, outer: Sequence[Leaf], extents: Extents
+    ) -> list[Stmt]:
         body, c = graph_of(node.params, "body"), count_of(node.params, "carry")
         x, length = count_of(node.params, "xs"), length_of(node)
         row = row_of(found, node)
@@ -79,10 +95,14 @@ class RegionWriter:
         inside = {**extents, found.var: length}
         stmts, inner = self.body(writer, found.scopes[0], leaves, inside)
         step = (*stmts, *self.advance(found, found.scopes[0].graph, inner, c, inside))
-        return [*self.start(writer, found, body.inputs[:c], outer, extents), Loop(found.var, length, step)]
+        return [
+            *self.start(writer, found, body.inputs[:c], outer, extents),
+            Loop(found.var, length, step),
+        ]
 
-    def repeat(self, writer: Writer, node: Node, found: RegionPlan, outer: Sequence[Leaf],
-               extents: Extents) -> list[Stmt]:
+    def repeat(
+        self, writer: Writer, node: Node, found: RegionPlan, outer: Sequence[Leaf], extents: Extents
+    ) -> list[Stmt]:
         body, test = graph_of(node.params, "body"), graph_of(node.params, "test")
         c = count_of(node.params, "carry")
         blocks = []
@@ -94,11 +114,14 @@ class RegionWriter:
         held = found.scopes[0].graph.outputs[0]
         condition = Local(tester.locals[held], held.dtype)
         step = (*stmts, *self.advance(found, found.scopes[1].graph, inner, c, extents))
-        return [*self.start(writer, found, body.inputs[:c], outer, extents),
-                While(tests, condition, step)]
+        return [
+            *self.start(writer, found, body.inputs[:c], outer, extents),
+            While(tests, condition, step),
+        ]
 
-    def branch(self, writer: Writer, node: Node, found: RegionPlan, outer: Sequence[Leaf],
-               extents: Extents) -> list[Stmt]:
+    def branch(
+        self, writer: Writer, node: Node, found: RegionPlan, outer: Sequence[Leaf], extents: Extents
+    ) -> list[Stmt]:
         result: list[Stmt] = []
         blocks: list[tuple[Stmt, ...]] = []
         for key, scope in zip(("then", "other"), found.scopes, strict=True):
@@ -123,12 +146,14 @@ class RegionWriter:
         leaves: dict[Node, Leaf] = {}
         for (name, start), kind in zip(found.states, carries, strict=True):
             local = not kind.shape and self.is_local(found, (name, start))
-            leaves[kind] = _constant(Local(name, kind.dtype)) if local else read_array(
-                name, kind, start)
+            leaves[kind] = (
+                _constant(Local(name, kind.dtype)) if local else read_array(name, kind, start)
+            )
         return leaves
 
-    def advance(self, found: RegionPlan, graph: Graph, inner: Writer, carry: int, extents: Extents
-                ) -> list[Stmt]:
+    def advance(
+        self, found: RegionPlan, graph: Graph, inner: Writer, carry: int, extents: Extents
+    ) -> list[Stmt]:
         """The end of a step: results become the state."""
         result: list[Stmt] = []
         for name, y in zip(graph.output_names, graph.outputs, strict=True):

@@ -110,7 +110,11 @@ def _last_needed(plan: Schedule, block: Block, depth: int, producers: list[Node]
 
 
 def _join(
-    plan: Schedule, work: Domain, block: Block, depth: int, remaining: list[int],
+    plan: Schedule,
+    work: Domain,
+    block: Block,
+    depth: int,
+    remaining: list[int],
     producers: list[Node],
 ) -> tuple[Nest, int] | None:
     """A loop of the block that the node may join, and the axis it then runs over."""
@@ -129,7 +133,11 @@ def _join(
 
 
 def _fits(
-    plan: Schedule, work: Domain, nest: Nest, depth: int, remaining: list[int],
+    plan: Schedule,
+    work: Domain,
+    nest: Nest,
+    depth: int,
+    remaining: list[int],
     producers: list[Node],
 ) -> int | None:
     """The axis along which the node can share the loop, None when it cannot."""

@@ -110,7 +110,9 @@ def with_single_items(graph: Graph) -> Graph:
 
 
 def plan_scope(
-    graph: Graph, targets: Callable[[Graph], Mapping[Node, Target]], names: Names,
+    graph: Graph,
+    targets: Callable[[Graph], Mapping[Node, Target]],
+    names: Names,
     loop_names: Sequence[str],
 ) -> Scope:
     """Settle a graph's loops and arrays. `targets` says which outputs lie in given arrays."""
@@ -118,12 +120,16 @@ def plan_scope(
     outputs = targets(graph)
     plan = schedule(graph, tuple(loop_names))
     wanted = arrays(graph, plan, outputs, dict.fromkeys(graph.nodes, ""))
-    called = {node: names.take(node.name) if node.name else "" for node in wanted
-              if node not in outputs}
+    called = {
+        node: names.take(node.name) if node.name else "" for node in wanted if node not in outputs
+    }
     called = {node: name or names.fresh() for node, name in called.items()}
     stored = arrays(graph, plan, outputs, called)
-    regions = {node: _plan_region(node, graph, stored, names, loop_names)
-               for node in plan.placed if isinstance(node.op.element, Region | Sequential)}
+    regions = {
+        node: _plan_region(node, graph, stored, names, loop_names)
+        for node in plan.placed
+        if isinstance(node.op.element, Region | Sequential)
+    }
     inside = {node: region.size for node, region in regions.items()}
     offsets, total = plan_offsets(lives(graph, plan, stored, outputs, inside))
     given = frozenset(name for name, _ in outputs.values())
@@ -132,12 +138,20 @@ def plan_scope(
 
 def items_of(graph: Graph, region: Node) -> dict[int, Node]:
     """The parts of a region that the graph uses."""
-    return {count_of(node.params, "part"): node for node in graph.nodes
-            if isinstance(node.op.element, Part) and node.operands[0] is region}
+    return {
+        count_of(node.params, "part"): node
+        for node in graph.nodes
+        if isinstance(node.op.element, Part) and node.operands[0] is region
+    }
 
 
-def _plan_region(region: Node, graph: Graph, stored: Mapping[Node, Array], names: Names,
-                 loop_names: Sequence[str]) -> RegionPlan:
+def _plan_region(
+    region: Node,
+    graph: Graph,
+    stored: Mapping[Node, Array],
+    names: Names,
+    loop_names: Sequence[str],
+) -> RegionPlan:
     found = RegionPlan()
     if isinstance(region.op.element, Sequential):
         if isinstance(region.op.element, Sort):  # merges a row into an array beside it
@@ -151,8 +165,14 @@ def _plan_region(region: Node, graph: Graph, stored: Mapping[Node, Array], names
     return found
 
 
-def _home(found: RegionPlan, k: int, kind: Node, items: Mapping[int, Node],
-          stored: Mapping[Node, Array], names: Names) -> Target:
+def _home(
+    found: RegionPlan,
+    k: int,
+    kind: Node,
+    items: Mapping[int, Node],
+    stored: Mapping[Node, Array],
+    names: Names,
+) -> Target:
     """Where part k lives: its item's array, an array of the region's own, or a local."""
     item = items.get(k)
     if item is not None and item in stored:
@@ -163,8 +183,14 @@ def _home(found: RegionPlan, k: int, kind: Node, items: Mapping[int, Node],
     return name, 0
 
 
-def _plan_carry(found: RegionPlan, body: Graph, carry: int, items: Mapping[int, Node],
-                stored: Mapping[Node, Array], names: Names) -> None:
+def _plan_carry(
+    found: RegionPlan,
+    body: Graph,
+    carry: int,
+    items: Mapping[int, Node],
+    stored: Mapping[Node, Array],
+    names: Names,
+) -> None:
     for k in range(carry):
         found.states.append(_home(found, k, body.inputs[k], items, stored, names))
         result = body.outputs[k]
@@ -182,32 +208,58 @@ def overwrites(body: Graph, k: int) -> bool:
     state, result = body.inputs[k], body.outputs[k]
     users = [node for node in body.nodes if state in node.operands]
     taken = [y for j, y in enumerate(body.outputs) if y is state or (y is result and j != k)]
-    return (not taken and users == [result] and result.op.name in ("add", "subtract", "multiply")
-            and result.operands.count(state) == 1 and result.shape == state.shape)
+    return (
+        not taken
+        and users == [result]
+        and result.op.name in ("add", "subtract", "multiply")
+        and result.operands.count(state) == 1
+        and result.shape == state.shape
+    )
 
 
-def _plan_scan(found: RegionPlan, region: Node, items: Mapping[int, Node],
-               stored: Mapping[Node, Array], names: Names, loop_names: Sequence[str]) -> None:
+def _plan_scan(
+    found: RegionPlan,
+    region: Node,
+    items: Mapping[int, Node],
+    stored: Mapping[Node, Array],
+    names: Names,
+    loop_names: Sequence[str],
+) -> None:
     body, carry = graph_of(region.params, "body"), count_of(region.params, "carry")
     _plan_carry(found, body, carry, items, stored, names)
     found.var = loop_names[0]
-    rows = {k: (stored[node].name, stored[node].start) for k, node in items.items()
-            if k >= carry and node in stored}
-    found.scopes.append(plan_scope(
-        live(body, carry, rows), lambda graph: _targets(graph, found, region, carry, rows),
-        names, loop_names[1:]))
+    rows = {
+        k: (stored[node].name, stored[node].start)
+        for k, node in items.items()
+        if k >= carry and node in stored
+    }
+    found.scopes.append(
+        plan_scope(
+            live(body, carry, rows),
+            lambda graph: _targets(graph, found, region, carry, rows),
+            names,
+            loop_names[1:],
+        )
+    )
 
 
 def live(body: Graph, carry: int, rows: Mapping[int, Target]) -> Graph:
     """The body without outputs that nobody takes; unchanged carries are no outputs either."""
-    chosen = [k for k, y in enumerate(body.outputs)
-              if (k < carry and y is not body.inputs[k]) or k in rows]
-    return replace(body, outputs=tuple(body.outputs[k] for k in chosen),
-                   output_names=tuple(str(k) for k in chosen))
+    chosen = [
+        k
+        for k, y in enumerate(body.outputs)
+        if (k < carry and y is not body.inputs[k]) or k in rows
+    ]
+    return replace(
+        body,
+        outputs=tuple(body.outputs[k] for k in chosen),
+        output_names=tuple(str(k) for k in chosen),
+    )
 
 
-def _targets(graph: Graph, found: RegionPlan, region: Node, carry: int,
-             rows: Mapping[int, Target]) -> dict[Node, Target]:
+def _targets(
+    graph: Graph, found: RegionPlan, region: Node, carry: int, rows: Mapping[int, Target]
+) -> dict[Node, Target]:
     """Where a body's outputs go (their names are their places in the bundle)."""
     result: dict[Node, Target] = {}
     for name, node in zip(graph.output_names, graph.outputs, strict=True):
@@ -228,33 +280,63 @@ def row_of(found: RegionPlan, region: Node) -> Size:
     return length_of(region) - 1 - from_start
 
 
-def _plan_while(found: RegionPlan, region: Node, items: Mapping[int, Node],
-                stored: Mapping[Node, Array], names: Names, loop_names: Sequence[str]) -> None:
+def _plan_while(
+    found: RegionPlan,
+    region: Node,
+    items: Mapping[int, Node],
+    stored: Mapping[Node, Array],
+    names: Names,
+    loop_names: Sequence[str],
+) -> None:
     body, carry = graph_of(region.params, "body"), count_of(region.params, "carry")
     _plan_carry(found, body, carry, items, stored, names)
-    found.scopes.append(plan_scope(graph_of(region.params, "test"), lambda graph: {}, names,
-                                   loop_names))
-    found.scopes.append(plan_scope(
-        live(body, carry, {}), lambda graph: _targets(graph, found, region, carry, {}), names,
-        loop_names))
+    found.scopes.append(
+        plan_scope(graph_of(region.params, "test"), lambda graph: {}, names, loop_names)
+    )
+    found.scopes.append(
+        plan_scope(
+            live(body, carry, {}),
+            lambda graph: _targets(graph, found, region, carry, {}),
+            names,
+            loop_names,
+        )
+    )
 
 
-def _plan_cond(found: RegionPlan, region: Node, items: Mapping[int, Node],
-               stored: Mapping[Node, Array], names: Names, loop_names: Sequence[str]) -> None:
+def _plan_cond(
+    found: RegionPlan,
+    region: Node,
+    items: Mapping[int, Node],
+    stored: Mapping[Node, Array],
+    names: Names,
+    loop_names: Sequence[str],
+) -> None:
     for key in ("then", "other"):
         branch = graph_of(region.params, key)
         if not found.states:
             for k, kind in enumerate(branch.outputs):
                 needed = k in items
                 found.states.append(
-                    _home(found, k, kind, items, stored, names) if needed else ("", 0))
+                    _home(found, k, kind, items, stored, names) if needed else ("", 0)
+                )
         kept = [k for k in range(len(branch.outputs)) if k in items]
-        chosen = replace(branch, outputs=tuple(branch.outputs[k] for k in kept),
-                         output_names=tuple(map(str, kept)))
-        found.scopes.append(plan_scope(chosen, lambda graph: {
-            node: found.states[int(name)]
-            for name, node in zip(graph.output_names, graph.outputs, strict=True) if node.shape
-        }, names, loop_names))
+        chosen = replace(
+            branch,
+            outputs=tuple(branch.outputs[k] for k in kept),
+            output_names=tuple(map(str, kept)),
+        )
+        found.scopes.append(
+            plan_scope(
+                chosen,
+                lambda graph: {
+                    node: found.states[int(name)]
+                    for name, node in zip(graph.output_names, graph.outputs, strict=True)
+                    if node.shape
+                },
+                names,
+                loop_names,
+            )
+        )
 
 
 def length_of(region: Node) -> Size:

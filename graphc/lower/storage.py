@@ -17,11 +17,29 @@ from graphc.types import Dim, Shape, Size, floordiv, product, substitute
 
 ALIGNMENT = 64
 
-CHEAP = frozenset((
-    "add", "subtract", "multiply", "negative", "where", "cast", "equal", "not_equal", "less",
-    "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_not",
-    "absolute", "maximum", "minimum", "sign",
-))
+CHEAP = frozenset(
+    (
+        "add",
+        "subtract",
+        "multiply",
+        "negative",
+        "where",
+        "cast",
+        "equal",
+        "not_equal",
+        "less",
+        "less_equal",
+        "greater",
+        "greater_equal",
+        "logical_and",
+        "logical_or",
+        "logical_not",
+        "absolute",
+        "maximum",
+        "minimum",
+        "sign",
+    )
+)
 """Ops that cost less to compute again than to store and load."""
 MOST_CHEAP_OPS = 4
 
@@ -56,8 +74,11 @@ def shared(a: tuple[Nest, ...], b: tuple[Nest, ...]) -> int:
 def is_local(reader: Placed, access: Access, spot: Placed) -> bool:
     """Whether the value is a local of the reader: same iteration of every loop that makes it."""
     ready = spot.ready
-    if any(axis not in spot.axes[:ready] for axis in spot.domain.output
-           if spot.domain.extents[axis] != 1):
+    if any(
+        axis not in spot.axes[:ready]
+        for axis in spot.domain.output
+        if spot.domain.extents[axis] != 1
+    ):
         return False
     if reader.path[:ready] != spot.path[:ready]:
         return False
@@ -116,18 +137,27 @@ def arrays(
     readers = stored_readers(graph, plan)
     result: dict[Node, Array] = {}
     for node, spot in plan.placed.items():
-        open_axes = [a for a in spot.domain.output
-                     if spot.domain.extents[a] != 1 and a not in spot.axes[: spot.ready]]
+        open_axes = [
+            a
+            for a in spot.domain.output
+            if spot.domain.extents[a] != 1 and a not in spot.axes[: spot.ready]
+        ]
         if node in outputs:
             name, start = outputs[node]
             result[node] = replace(_array(name, spot, 0), start=start)
         elif node in readers or open_axes or isinstance(node.op.element, Sequential):
-            depth = min([spot.ready, *(shared(spot.path[: spot.ready], r.path)
-                                       for r in readers.get(node, ()))])
-            local_readers = [r for r in plan.placed.values() if open_axes and any(
-                a.node is node for a in r.domain.accesses)]
-            depth = min([depth, *(shared(spot.path[: spot.ready], r.path)
-                                  for r in local_readers)])
+            depth = min(
+                [
+                    spot.ready,
+                    *(shared(spot.path[: spot.ready], r.path) for r in readers.get(node, ())),
+                ]
+            )
+            local_readers = [
+                r
+                for r in plan.placed.values()
+                if open_axes and any(a.node is node for a in r.domain.accesses)
+            ]
+            depth = min([depth, *(shared(spot.path[: spot.ready], r.path) for r in local_readers)])
             result[node] = _array(names[node], spot, depth)
     return result
 
@@ -152,7 +182,10 @@ class Life:
 
 
 def lives(
-    graph: Graph, plan: Schedule, stored: Mapping[Node, Array], outputs: Iterable[Node],
+    graph: Graph,
+    plan: Schedule,
+    stored: Mapping[Node, Array],
+    outputs: Iterable[Node],
     inside: Mapping[Node, Size],
 ) -> list[Life]:
     """The life of every workspace array, and of what regions need inside (`inside`, in bytes)."""
@@ -175,13 +208,17 @@ def lives(
         if node in inside:  # what a sort needs lies behind its result
             size = align(size) + inside[node]
         found.append(Life(node, min(a for a, _ in within), max(b for _, b in within), size))
-    found += [Life(node, *spans[node], size) for node, size in inside.items()
-              if size != 0 and (node in outside or node not in stored)]
+    found += [
+        Life(node, *spans[node], size)
+        for node, size in inside.items()
+        if size != 0 and (node in outside or node not in stored)
+    ]
     return found
 
 
-def _child(spot: Placed, depth: int, spans: Mapping[Nest | Node, tuple[int, int]]
-           ) -> tuple[int, int]:
+def _child(
+    spot: Placed, depth: int, spans: Mapping[Nest | Node, tuple[int, int]]
+) -> tuple[int, int]:
     """The span of the item at this depth that holds the place."""
     return spans[spot.path[depth]] if len(spot.path) > depth else spans[spot.domain.node]
 
@@ -209,8 +246,10 @@ def plan_offsets(found: list[Life]) -> tuple[dict[Node, Size], Size]:
     Sizes known now are packed largest first into the lowest gap that is free for their whole
     life (greedy by size, Pisarchyk & Lee 2020). Arrays of one run-time size take turns in slots.
     """
-    fixed = sorted((x for x in found if isinstance(x.size, int)),
-                   key=lambda x: (-x.size if isinstance(x.size, int) else 0, x.first))
+    fixed = sorted(
+        (x for x in found if isinstance(x.size, int)),
+        key=lambda x: (-x.size if isinstance(x.size, int) else 0, x.first),
+    )
     offsets: dict[Node, Size] = {}
     laid: list[tuple[Life, int]] = []
     total = 0
