@@ -25,6 +25,7 @@ from graphc.graph import (
     call,
 )
 from graphc.loops import Expr, Position
+from graphc.ops import batching
 from graphc.ops.leaves import axes
 from graphc.ops.reduce import position
 from graphc.ops.shape import broadcast_index
@@ -70,6 +71,7 @@ WRAP_INDEX = Op(
     NoDerivative(),
     Symbol("wrap", r"\operatorname{wrap}"),
     domain=((0.0, 4.0),),
+    batch=batching.same,
 )
 """An index along an axis of `size`, counted from the end where it is negative.
 
@@ -147,6 +149,7 @@ GATHER = Op(
     Linear(_transpose_gather),
     Symbol("gather", r"\operatorname{gather}"),
     domain=((-3.0, 3.0),),
+    batch=batching.gather,
 )
 """gather(x, i, j, ...): element (b..., r...) is that of x with i[b], j[b], ... along params["axes"]
 and r along the rest. The indices are int64, broadcast together, and within bounds."""
@@ -291,6 +294,7 @@ SCATTER = Op(
     Stated(_scatter_jvp, _scatter_vjp),
     Symbol("scatter", r"\operatorname{scatter}"),
     domain=((-3.0, 3.0), (-3.0, 3.0)),
+    batch=batching.scatter,
 )
 """scatter(base, updates, i, j, ...): base, in which each update (b..., r...) is combined with the
 element that gather would read there, in C order: params["combine"] is set, add, multiply, maximum

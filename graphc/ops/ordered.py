@@ -21,6 +21,7 @@ from graphc.graph import (
     Value,
     call,
 )
+from graphc.ops import batching
 from graphc.ops.indexing import gather, scatter
 from graphc.ops.leaves import axes
 from graphc.ops.reduce import position
@@ -109,6 +110,7 @@ RUNNING = Op(
     Stated(_running_jvp, _running_vjp),
     Symbol("running", r"\operatorname{running}"),
     domain=((-3.0, 3.0),),
+    batch=batching.along_axes,
 )
 """Element i along params["axes"] combines those up to i (from i on, with params["reverse"]):
 params["combine"] is add, maximum or minimum. Of equal extrema the latest has the derivative."""
@@ -129,6 +131,7 @@ ARGSORT = Op(
     NoDerivative(),
     Symbol("argsort", r"\operatorname{argsort}"),
     domain=((-3.0, 3.0),),
+    batch=batching.along_axes,
 )
 """Where the elements along params["axes"] stand in ascending order: equal ones keep theirs, nan
 comes last."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from graphc.errors import ShapeError
 from graphc.graph import Index, Linear, Node, Op, Params, Symbol, Value, View, call
+from graphc.ops import batching
 from graphc.ops.leaves import axes, sizes
 from graphc.ops.reduce import EINSUM, SUM, Labels, canonical, subscripts
 from graphc.ops.shape import DIAGONAL, PAD, SLICE, TRANSPOSE
@@ -59,6 +60,7 @@ WINDOWS = Op(
     Linear(_transpose_windows),
     Symbol("windows", r"\operatorname{windows}"),
     domain=((-3.0, 3.0),),
+    batch=batching.along_axes,
 )
 """Element (i..., w...) of the result is element i + w of the operand, along params["axes"]."""
 
