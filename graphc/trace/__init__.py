@@ -4,6 +4,7 @@ from graphc.trace import (
     composites,
     contractions,
     dims,
+    gathering,
     joining,
     nan_reductions,
     pointwise,
@@ -16,12 +17,14 @@ from graphc.trace.control import close, cond, fori_loop, items, scan, while_loop
 from graphc.trace.coverage import FUNCTIONS, UFUNCS, refuse
 from graphc.trace.tensor import Tensor, as_tensor, constant
 from graphc.trace.tracing import Traced, abstract, called, inline, leaf_type, trace_function
+from graphc.trace.updates import at
 
 # Each fills the tables FUNCTIONS, UFUNCS, COMPOSITES and METHODS with what it covers.
 COVERAGE = (
     composites,
     contractions,
     dims,
+    gathering,
     joining,
     nan_reductions,
     pointwise,
@@ -39,6 +42,7 @@ __all__ = [
     "Traced",
     "abstract",
     "as_tensor",
+    "at",
     "called",
     "close",
     "cond",

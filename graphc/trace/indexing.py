@@ -26,18 +26,18 @@ from graphc.types import (
 
 
 def getitem(x: Tensor, key: Any) -> Tensor:
-    """NumPy's basic indexing.
+    """NumPy's basic indexing; `gathering` has that with arrays.
 
     Raises:
         ShapeError: too many indices, or an integer out of bounds.
-        TraceError: an index that is an array, a list or a mask.
+        TraceError: what is no index.
     """
     keys = [
         int(k) if isinstance(k, np.integer) else k
         for k in (key if isinstance(key, tuple) else (key,))
     ]
     for k in keys:
-        _check_key(k)
+        check_key(k)
     used = sum(k is not None and k is not Ellipsis for k in keys)
     if used > x.ndim:
         raise ShapeError(f"{used} indices for {x.node.type}")
@@ -59,22 +59,18 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     return Tensor(apply(RESHAPE, value.node, shape=target))
 
 
-def _check_key(k: Any) -> None:
-    if isinstance(k, bool | np.bool_ | np.ndarray | list | tuple | Tensor):
-        mask = isinstance(k, bool | np.bool_) or getattr(k, "dtype", None) == np.dtype(bool)
-        if mask:
-            refuse(
-                "indexing with a mask has a shape that depends on data",
-                "use np.where(mask, x, 0), or sum what the mask keeps",
-            )
-        refuse(f"indexing with {type(k).__name__} is not covered", "use slices and integers")
+def check_key(k: Any) -> None:
+    """Refuse what is no slice, integer, newaxis or ellipsis."""
     if not (k is None or k is Ellipsis or isinstance(k, int | Dim | slice)):
-        refuse(f"indexing with {k!r} of type {type(k).__name__}", "use slices and integers")
+        refuse(
+            f"indexing with {k!r} of type {type(k).__name__}",
+            "use slices, integers and arrays of integers",
+        )
 
 
 def take_slices(x: Tensor, picks: list[Any]) -> Tensor:
     """One slice or integer for each axis; integers leave an axis of size 1."""
-    spans = [_resolve(k, size) for k, size in zip(picks, x.node.shape, strict=True)]
+    spans = [resolve(k, size) for k, size in zip(picks, x.node.shape, strict=True)]
     start, step, shape = zip(*spans, strict=True) if spans else ((), (), ())
     if shape == x.node.shape and all(s == 1 for s in step):
         return x
@@ -90,7 +86,7 @@ def slice_range(x: Tensor, axis: int, start: Size, stop: Size) -> Tensor:
     return Tensor(apply(SLICE, x.node, start=starts, step=(1,) * x.ndim, shape=shape))
 
 
-def _resolve(k: Any, size: Size) -> tuple[Size, int, Size]:
+def resolve(k: Any, size: Size) -> tuple[Size, int, Size]:
     """(start, step, length) as slice.indices gives them, for sizes known only at run time too.
 
     A start beyond the end is left there: the length is 0 then, and nothing is read.
@@ -165,6 +161,3 @@ def _parts(size: Size, kind: str) -> tuple[Size, Size] | None:
             if atom.kind == kind:
                 return atom.a, atom.b
     return None
-
-
-Tensor.__getitem__ = getitem  # type: ignore[attr-defined]  # methods live with their functions
