@@ -6,14 +6,15 @@ once, so no rule mentions them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 
-from graphc.errors import VerifyError
 from graphc.derive.control import parts_of, pull_region, push_region
+from graphc.errors import VerifyError
 from graphc.graph import (
     Diagonal,
     Linear,
@@ -60,6 +61,7 @@ def pull(
     """
     totals: dict[Node, Tensor] = {}
     bundles: dict[Node, dict[int, Tensor]] = {}
+    names: dict[Node, str] = {}
 
     def add(node: Node, cotangent: Tensor) -> None:
         cotangent = _fitted(cotangent, node)
@@ -84,7 +86,7 @@ def pull(
                 bundles.setdefault(node.operands[0], {})[count_of(node.params, "part")] = total
                 continue
             else:
-                totals[node] = total = _adjoint_named(total, node)
+                _name_adjoint(names, total.node, node)
                 found = [
                     _pull_step(node, k, total) if operand in reach else None
                     for k, operand in enumerate(node.operands)
@@ -93,7 +95,7 @@ def pull(
                 if operand in reach and contribution is not None:
                     add(operand, contribution)
         building.cites = None
-    return [totals.get(x) for x in inputs]
+    return _renamed([totals.get(x) for x in inputs], names)
 
 
 def _pull_step(node: Node, k: int, g: Tensor) -> Tensor | None:
@@ -201,14 +203,22 @@ def _fitted(value: Tensor, primal: Node) -> Tensor:
     return value
 
 
-def _adjoint_named(value: Tensor, primal: Node) -> Tensor:
-    """The value, called d_z when its primal is z and it has no other name."""
-    node = value.node
-    if not primal.name or node.name or node.op.name in ("input", "constant"):
-        return value
-    if node.part != "backward":
-        return value
-    return Tensor(replace(node, name=f"d_{primal.name}"))
+def _name_adjoint(names: dict[Node, str], adjoint: Node, primal: Node) -> None:
+    """Call it d_z when its primal is z and it has no name; of several primals the first met."""
+    leaf = adjoint.op.name in ("input", "constant")
+    if primal.name and not adjoint.name and not leaf and adjoint.part == "backward":
+        names.setdefault(adjoint, f"d_{primal.name}")
+
+
+def _renamed(values: Sequence[Tensor | None], names: Mapping[Node, str]) -> list[Tensor | None]:
+    """The values with these names on their nodes, each node still one."""
+    image: dict[Node, Node] = {}
+    for node in walk(value.node for value in values if value is not None):
+        operands = tuple(image[x] for x in node.operands)
+        name = names.get(node, node.name)
+        same = name == node.name and all(map(operator.is_, operands, node.operands))
+        image[node] = node if same else replace(node, operands=operands, name=name)
+    return [None if value is None else Tensor(image[value.node]) for value in values]
 
 
 @contextmanager

@@ -231,8 +231,8 @@ def called(graph: Graph, output_names: Sequence[str]) -> Graph:
     names = _Names(inside)
     chosen: list[str] = []
     for node, wanted in zip(graph.outputs, output_names, strict=True):
-        free = inside.get(wanted) is node and wanted not in chosen
-        chosen.append(wanted if free else names.claim(wanted))
+        own = node.name if node.name and node.name.startswith(wanted) else None
+        chosen.append(own if own and own not in chosen else names.claim(wanted))
     return replace(graph, output_names=tuple(chosen))
 
 

@@ -38,7 +38,7 @@ def apply_function(fn: Function, args: Sequence[Any], kwargs: dict[str, Any]) ->
     return trees.unflatten(traced.out_tree, [x[()] for x in results])
 
 
-def _split(args: Sequence[Any], argnums: int | Sequence[int]) -> tuple[int, ...]:
+def split_argnums(args: Sequence[Any], argnums: int | Sequence[int]) -> tuple[int, ...]:
     chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for i in chosen:
         if not -len(args) <= i < len(args):
@@ -60,14 +60,15 @@ def value_and_grad(
         TraceError: fn does not return a scalar, or an argument is not floating point.
     """
 
+    @functools.wraps(fn)  # the arguments keep their names
     def inside(*args: Any, **kwargs: Any) -> Any:
-        chosen = _split(args, argnums)
+        chosen = split_argnums(args, argnums)
         traced = linearizable(fn, args, kwargs)
         graph, leaves = traced.graph, trees.flatten((args, kwargs))[0]
         result = trees.unflatten(traced.out_tree, graph.outputs)
         value = result[0] if has_aux else result
         _check_scalar(value, getattr(fn, "__name__", "the function"))
-        slots = _leaf_slots(args, chosen)
+        slots = leaf_slots(args, chosen)
         for slot in slots:
             if graph.inputs[slot].dtype.kind != "f":
                 raise TraceError(
@@ -179,7 +180,7 @@ def _check_scalar(value: Any, name: str) -> None:
         )
 
 
-def _leaf_slots(args: Sequence[Any], chosen: tuple[int, ...]) -> list[int]:
+def leaf_slots(args: Sequence[Any], chosen: tuple[int, ...]) -> list[int]:
     """Positions among all leaves of the leaves of the chosen arguments."""
     slots: list[int] = []
     counts = [len(trees.flatten(argument)[0]) for argument in args]
