@@ -4,6 +4,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/*% if simd %*/
+/* Sums in a loop marked so may be kept in several lanes and added up at its end. */
+#if defined(GRAPHC_SIMD) || defined(_OPENMP)
+#define GRAPHC_PRAGMA(text) _Pragma(#text)
+#define GRAPHC_SIMD_SUM(...) GRAPHC_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+#else
+#define GRAPHC_SIMD_SUM(...)
+#endif
+
+/*% endif %*/
 /*% include "helpers.c" %*/
 /*% for table in tables %*/
 ${ table }

@@ -25,6 +25,7 @@ FLAGS = (
     "-fno-math-errno",  # nobody reads errno, and it keeps sqrt from being one instruction
     "-fno-trapping-math",  # nobody unmasks floating-point traps, and they keep loops scalar
     "-ffp-contract=off",  # a*b + c rounds twice, as it does in NumPy
+    "-DGRAPHC_SIMD",  # sums marked GRAPHC_SIMD_SUM run in lanes
     "-fopenmp-simd",  # reads "#pragma omp simd"; starts no threads
 )
 """For kernels. Never -ffast-math: NaN, infinity and the order of rounding keep their meaning."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from graphc.emit_c.expression import Printer, literal
 from graphc.emit_c.functions import C_TYPES
+from graphc.emit_c.lanes import lane_sums
 from graphc.loops import (
     Apply,
     Argument,
@@ -89,7 +90,7 @@ def emit(program: Program) -> CUnit:
         declarations += f"int64_t {program.name}_workspace_bytes({sizes});\n"
     unused = [
         name
-        for name in (*(a.name for a in program.inputs), *program.dims)
+        for name in (*(a.name for a in (*program.inputs, *program.outputs)), *program.dims)
         if name not in printer.used
     ]
     bytes_text, _ = printer.size(program.workspace)
@@ -107,6 +108,7 @@ def emit(program: Program) -> CUnit:
         "sizes": sizes,
         "symbolic": symbolic,
         "workspace": "\n        ".join(textwrap.wrap(bytes_text, COLUMNS - len(RETURN))),
+        "simd": writer.simd,
         "has_workspace": program.workspace != 0,
         "has_bool": "bool" in declared,
     }
@@ -204,6 +206,8 @@ class _Writer:
 
     printer: Printer
     lines: list[str] = field(default_factory=list)
+    simd: bool = False
+    """Whether a loop sums in lanes."""
 
     def buffers(self, program: Program) -> None:
         """Where in the workspace each array lies."""
@@ -280,6 +284,10 @@ class _Writer:
         p = self.printer
         head = f"for (int64_t {loop.var} = 0; {loop.var} < {p.size(loop.extent)[0]}; ++{loop.var})"
         p.extents[loop.var] = loop.extent
+        sums = lane_sums(loop)
+        if sums:
+            self.simd = True
+            self.put(f"GRAPHC_SIMD_SUM({', '.join(sums)})", depth)
         start = len(self.lines)
         self.put(head, depth)
         self.body(loop.body, depth + 1)

@@ -26,7 +26,7 @@ from graphc.emit_c.functions import (
 )
 from graphc.errors import VerifyError
 from graphc.loops import Apply, Expr, Literal, Local, Position, Read
-from graphc.lower.index import Extents, smallest
+from graphc.lower.index import smallest
 from graphc.types import Atom, Dim, DType, Size, at_most
 
 Text = tuple[str, int]

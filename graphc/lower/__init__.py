@@ -9,7 +9,7 @@ import numpy as np
 
 from graphc import formula, loops
 from graphc.graph import Constant, Graph, Node, Param, rebuild
-from graphc.loops import Argument, Buffer, Comment, Expr, Literal, Local, Program, Stmt, Table
+from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Stmt, Table
 from graphc.lower.body import Leaf, Writer, read_array
 from graphc.lower.naming import Names, own_names
 from graphc.lower.regions import RegionWriter
@@ -47,12 +47,11 @@ def lower(graph: Graph, shown: Sequence[str] | None = None) -> Program:
         for name, x in zip(graph.output_names, graph.outputs, strict=True)
     )
     loop_names = tuple(names.take(c) for c in LOOP_NAMES)
-    scope = plan_scope(
-        graph,
-        lambda g: {x: (a.name, 0) for x, a in zip(g.outputs, outputs, strict=True)},
-        names,
-        loop_names,
-    )
+
+    def targets(g: Graph) -> dict[Node, tuple[str, Size]]:
+        return {x: (a.name, 0) for x, a in zip(g.outputs, outputs, strict=True)}
+
+    scope = plan_scope(graph, targets, names, loop_names)
     tables: list[Table] = []
 
     def constants(graph: Graph) -> dict[Node, Leaf]:

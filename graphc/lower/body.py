@@ -13,7 +13,6 @@ from graphc.graph import (
     Index,
     Node,
     Part,
-    Reduction,
     Region,
     Running,
     Scatter,
@@ -39,6 +38,14 @@ from graphc.lower.index import decide, replace, simplify
 from graphc.lower.naming import Names
 from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
 from graphc.lower.storage import Array, is_local, operands_at
+from graphc.lower.sums import (
+    combine_of,
+    dtype_of_sum,
+    identity_of,
+    is_open,
+    is_sum,
+    summed_by,
+)
 from graphc.types import Dim, Size, int64, names, strides
 
 LONGEST_INLINE = 6
@@ -63,6 +70,8 @@ class Writer:
     region: Callable[[Writer, Node, Mapping[str, Size]], list[Stmt]]
     """Writes a loop or branch whose body is a graph."""
     locals: dict[Node, str] = field(default_factory=dict)
+    sums: dict[Node, str] = field(default_factory=dict)
+    """The accumulators; those of long float32 sums are float64, their locals come after them."""
     pending: dict[Node, Expr] = field(default_factory=dict)
     """Values used once, kept back to be written where they are used."""
     uses: dict[Node, list[Placed]] = field(default_factory=dict)
@@ -109,7 +118,7 @@ class Writer:
     def nest(self, nest: Nest, extents: Mapping[str, Size]) -> list[Stmt]:
         """A loop, between the start and the end of what it sums; nothing where all that it would
         compute is computed again by the readers."""
-        summed = [node for node in _summed_by(self.plan, nest) if self.is_needed(node)]
+        summed = [node for node in summed_by(self.plan, nest) if self.is_needed(node)]
         body: list[Stmt] = []
         for node in summed:
             body += self.start(node, extents)
@@ -124,10 +133,13 @@ class Writer:
     def start(self, node: Node, extents: Mapping[str, Size]) -> list[Stmt]:
         """The accumulator of a sum at its identity: a local, or an array where axes stay open."""
         spot = self.plan.placed[node]
-        zero = Literal(_identity(node), node.dtype)
-        if not _is_open(spot):
-            self.locals[node] = self.local_name(node)
-            return [Declare(self.locals[node], zero)]
+        zero = Literal(identity_of(node), dtype_of_sum(node, spot))
+        if not is_open(spot):
+            wide = zero.dtype != node.dtype
+            self.sums[node] = self.names.fresh("sum") if wide else self.local_name(node)
+            if not wide:
+                self.locals[node] = self.sums[node]
+            return [Declare(self.sums[node], zero)]
         array = self.stored[node]
         known = set(spot.axes[: spot.ready])
         index = self.position(node, array, {a: Dim.named(v) for a, v in spot.bound.items()})
@@ -140,16 +152,20 @@ class Writer:
     def finish(self, node: Node) -> list[Stmt]:
         """A finished local sum goes to its array, if it has one."""
         spot = self.plan.placed[node]
-        if _is_open(spot) or node not in self.stored:
+        if is_open(spot):
             return []
-        index = self.position(
-            node, self.stored[node], {a: Dim.named(v) for a, v in spot.bound.items()}
-        )
-        return [
-            Store(
-                self.stored[node].name, index, Local(self.locals[node], node.dtype), self.note(node)
+        body: list[Stmt] = []
+        value = loops.cast(Local(self.sums[node], dtype_of_sum(node, spot)), node.dtype)
+        if node not in self.locals and node in self.uses:
+            self.locals[node] = self.local_name(node)
+            body.append(Let(self.locals[node], value, self.note(node)))
+            value = Local(self.locals[node], node.dtype)
+        if node in self.stored:
+            index = self.position(
+                node, self.stored[node], {a: Dim.named(v) for a, v in spot.bound.items()}
             )
-        ]
+            body.append(Store(self.stored[node].name, index, value, self.note(node)))
+        return body
 
     def step(self, node: Node, extents: Mapping[str, Size]) -> list[Stmt]:
         """One element of a node: a term of its sum, a local, a store, or nothing yet."""
@@ -194,10 +210,11 @@ class Writer:
         return sum(1 for _ in loops.parts(value)) <= 2 * LONGEST_INLINE
 
     def accumulate(self, node: Node, spot: Placed, value: Expr) -> Stmt:
-        combine = _combine(node)
-        if not _is_open(spot):
-            total = Local(self.locals[node], node.dtype)
-            return Assign(total.name, loops.apply(combine, total, value), self.note(node))
+        combine = combine_of(node)
+        if not is_open(spot):
+            total = Local(self.sums[node], dtype_of_sum(node, spot))
+            term = loops.cast(value, total.dtype)
+            return Assign(total.name, loops.apply(combine, total, term), self.note(node))
         array = self.stored[node]
         extents = {n.var: n.extent for n in spot.path}
         index = simplify(
@@ -280,7 +297,7 @@ class Writer:
 
     def here(self, spot: Placed, index: Index, reader: Placed) -> bool:
         """Whether the value of this very iteration is meant, and in scope."""
-        if _is_open(spot) or reader.path[: spot.ready] != spot.path[: spot.ready]:
+        if is_open(spot) or reader.path[: spot.ready] != spot.path[: spot.ready]:
             return False
         return all(
             spot.domain.extents[axis] == 1 or index[d] == Dim.named(spot.bound[axis])
@@ -331,7 +348,7 @@ class Writer:
             return self.names.fresh()
         if node in self.stored:
             tail = "".join(nest.var for nest in spot.path[: spot.ready]) or (
-                "sum" if _is_sum(node) else "value"
+                "sum" if is_sum(node) else "value"
             )
             return self.names.take(f"{self.stored[node].name}_{tail}")
         return self.names.take(node.name)
@@ -368,10 +385,6 @@ def combined(function: str, conditions: Sequence[Expr]) -> Expr:
     return first
 
 
-def _is_sum(node: Node) -> bool:
-    return isinstance(node.op.element, Reduction | Contraction)
-
-
 def read_array(name: str, node: Node, start: Size = 0) -> Leaf:
     """A leaf that lies in an array, in C order."""
     steps = strides(node.shape)
@@ -385,33 +398,3 @@ def _flat(index: Index, steps: tuple[Size, ...]) -> Size:
     for i, step in zip(index, steps, strict=True):
         total = total + i * step
     return total
-
-
-def _is_open(spot: Placed) -> bool:
-    """Whether axes of the result lie inside a loop that sums: the accumulator is an array."""
-    return any(
-        axis not in spot.axes[: spot.ready]
-        for axis in spot.domain.output
-        if spot.domain.extents[axis] != 1
-    )
-
-
-def _summed_by(plan: Schedule, nest: Nest) -> list[Node]:
-    """The nodes whose outermost summing loop this is."""
-    return [
-        node
-        for node, spot in plan.placed.items()
-        if spot.ready < len(spot.path) and spot.path[spot.ready] is nest
-    ]
-
-
-def _combine(node: Node) -> str:
-    element = node.op.element
-    return element.combine if isinstance(element, Reduction) else "add"
-
-
-def _identity(node: Node) -> float | int | bool:
-    element = node.op.element
-    if isinstance(element, Reduction):
-        return element.identity(node.dtype)
-    return 0.0 if node.dtype.kind == "f" else 0

@@ -6,19 +6,16 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-KEYWORDS = frozenset(
-    """
+_KEYWORDS = """
 auto break case char const continue default do double else enum extern float for goto if inline int
 long register restrict return short signed sizeof static struct switch typedef union unsigned void
 volatile while bool true false NULL and or not xor bitand bitor compl alignas alignof asm catch
 class constexpr decltype delete explicit export friend mutable namespace new noexcept nullptr
 operator private protected public template this throw try typename using virtual wchar_t typeof
 near far unix linux i386 errno stdin stdout stderr main
-""".split()
-)
+"""
 
-LIBRARY = frozenset(
-    """
+_LIBRARY = """
 abs acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs
 fdim floor fma fmax fmin fmod frexp hypot ilogb ldexp lgamma llrint llround log log10 log1p log2
 logb lrint lround modf nan nearbyint nextafter nexttoward pow remainder remquo rint round scalbln
@@ -29,8 +26,8 @@ index rindex bcmp bcopy bzero div ldiv rand srand time clock signal printf puts 
 close select accept bind connect listen send link pipe stat sync wait log1pf environ
 I complex imaginary int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t
 ptrdiff_t intptr_t uintptr_t workspace
-""".split()
-)
+"""
+KEYWORDS, LIBRARY = frozenset(_KEYWORDS.split()), frozenset(_LIBRARY.split())
 
 STANDARD = re.compile(
     r"u?int\w*_t|float_t|double_t|\w+_(f32|f64|i32|i64)"  # types, and templates/helpers.c
@@ -75,7 +72,7 @@ class Names:
 
 def is_reserved(name: str) -> bool:
     """Keywords of C and C++, names of the C library (with the f and l of its variants)."""
-    if name in KEYWORDS or name in LIBRARY or name.startswith(("__", "graphc_")):
+    if name in KEYWORDS or name in LIBRARY or name.lower().startswith(("__", "graphc_")):
         return True
     if STANDARD.fullmatch(name):
         return True

@@ -122,7 +122,7 @@ def _join(
         return None
     last = _last_needed(plan, block, depth, producers)
     spots = [last] if last >= 0 else []
-    spots += [i for i in reversed(range(last + 1, len(block.items)))]
+    spots += reversed(range(last + 1, len(block.items)))
     for i in spots:
         nest = block.items[i]
         if isinstance(nest, Nest):

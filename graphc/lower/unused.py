@@ -73,7 +73,8 @@ def _kept(body: tuple[Stmt, ...], used: set[str]) -> tuple[Stmt, ...]:
                 wanted = name in used
             case Loop():
                 stmt = replace(stmt, body=_kept(stmt.body, used))
-                wanted = any(not isinstance(s, Comment) for s in stmt.body)
+                filled = any(not isinstance(s, Comment) for s in stmt.body)
+                wanted = filled and stmt.extent != 0
             case While():
                 stmt = replace(stmt, test=_kept(stmt.test, used), body=_kept(stmt.body, used))
                 wanted = True

@@ -1,0 +1,42 @@
+"""Which loops may keep a sum in several lanes, as SIMD units do."""
+
+from __future__ import annotations
+
+from graphc.loops import Apply, Assign, Comment, Let, Local, Loop, Read, Store, parts
+from graphc.types import names
+
+SHORTEST = 16
+
+
+def lane_sums(loop: Loop) -> tuple[str, ...]:
+    """The accumulators of an innermost loop that does nothing across its iterations but add
+    floats to them; none if the loop is short or does anything else."""
+    if isinstance(loop.extent, int) and loop.extent < SHORTEST:
+        return ()
+    found: dict[str, None] = {}
+    inner: set[str] = set()
+    for stmt in loop.body:
+        match stmt:
+            case Let(name):
+                inner.add(name)
+            case Assign(name, Apply("add", (Local(first), term), dtype)) if (
+                first == name
+                and dtype.kind == "f"
+                and not any(isinstance(x, Local) and x.name == name for x in parts(term))
+            ):
+                found[name] = None
+            case Store(_, index) if loop.var in names(index) and not inner & set(names(index)):
+                pass
+            case Comment():
+                pass
+            case _:
+                return ()
+    stored = {stmt.buffer for stmt in loop.body if isinstance(stmt, Store)}
+    read = {
+        part.buffer
+        for stmt in loop.body
+        if isinstance(stmt, Let | Assign)
+        for part in parts(stmt.value)
+        if isinstance(part, Read)
+    }
+    return () if stored & read else tuple(found)
