@@ -22,7 +22,7 @@ from graphc.trace import trace_function
 
 COUNT = int(os.environ.get("GRAPHC_PROGRAMS", "60"))
 FIRST = int(os.environ.get("GRAPHC_FIRST_PROGRAM", "0"))
-FORMER_FAILURES = (103, 105, 138, 253, 340)
+FORMER_FAILURES = (103, 105, 138, 253, 340, 1105, 1140, 2201, 2353)
 SEEDS = dict.fromkeys((*range(FIRST, FIRST + COUNT), *FORMER_FAILURES))
 TOLERANCE = {"float64": 1e-9, "float32": 2e-3}
 

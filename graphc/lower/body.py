@@ -80,7 +80,13 @@ class Writer:
     """Locals that the statement being written needs before it: indices read from memory. One list
     for the writers of a graph and of the bodies inside it."""
 
+    depths: dict[str, int] = field(default_factory=dict)
+    """Of each array of the workspace: how many loops lie outside, each iteration of which may
+    leave its memory to others."""
+
     def __post_init__(self) -> None:
+        inside = {x: array for x, array in self.stored.items() if x not in self.graph.outputs}
+        self.depths = {array.name: array.depth for array in inside.values()}
         for node in self.kept:
             self.uses[node] = [self.plan.placed[node]] * 2
         for node, reader in reversed(self.plan.placed.items()):
@@ -207,7 +213,11 @@ class Writer:
             return False
         if isinstance(used[0].domain.node.op.element, Region | Sequential):
             return False  # it reads it in every step
-        return sum(1 for _ in loops.parts(value)) <= 2 * LONGEST_INLINE
+        parts = list(loops.parts(value))
+        return len(parts) <= 2 * LONGEST_INLINE and not any(
+            isinstance(part, Read) and self.depths.get(part.buffer, -1) >= len(spot.path)
+            for part in parts  # what lies in memory there may be overwritten by then
+        )
 
     def accumulate(self, node: Node, spot: Placed, value: Expr) -> Stmt:
         combine = combine_of(node)

@@ -7,12 +7,13 @@ overlap share memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from graphc.graph import Graph, Index, Node, Part, Sequential
 from graphc.lower.domain import Access, axis_name
 from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
+from graphc.lower.sums import is_open
 from graphc.types import Dim, Shape, Size, floordiv, product, substitute
 
 ALIGNMENT = 64
@@ -117,48 +118,55 @@ def operands_at(node: Node, index: Index, plan: Schedule) -> list[Access]:
     return [Access(a.node, tuple(substitute(i, place) for i in a.index)) for a in work.accesses]
 
 
-def stored_readers(graph: Graph, plan: Schedule) -> dict[Node, list[Placed]]:
-    """For each node the places that read it through memory."""
+def reads(reader: Placed, plan: Schedule) -> Iterator[Access]:
+    """What is read at a place: by its node, and by the light values computed again for it."""
+    waiting = list(reader.domain.accesses)
+    while waiting:
+        access = waiting.pop()
+        yield access
+        spot = plan.placed.get(access.node)
+        if spot is not None and not is_local(reader, access, spot):
+            if is_light(access.node, access.index, reader, plan):
+                waiting += operands_at(access.node, access.index, plan)
+
+
+def readers_of(plan: Schedule) -> dict[Node, list[Placed]]:
+    """For each node the places that may read it."""
     found: dict[Node, list[Placed]] = {}
     for reader in plan.placed.values():
-        for access in reader.domain.accesses:
-            spot = plan.placed.get(access.node)
-            if spot is None or is_local(reader, access, spot):
-                continue
-            if not is_light(access.node, access.index, reader, plan):
-                found.setdefault(access.node, []).append(reader)
+        for access in reads(reader, plan):
+            found.setdefault(access.node, []).append(reader)
     return found
+
+
+def needs_array(node: Node, readers: Iterable[Placed], plan: Schedule) -> bool:
+    """Whether a place reads the value through memory."""
+    spot = plan.placed[node]
+    if is_open(spot) or isinstance(node.op.element, Sequential):
+        return True
+    return any(
+        access.node is node
+        and not is_local(reader, access, spot)
+        and not is_light(node, access.index, reader, plan)
+        for reader in readers
+        for access in reader.domain.accesses
+    )
 
 
 def arrays(
     graph: Graph, plan: Schedule, outputs: Mapping[Node, Target], names: Mapping[Node, str]
 ) -> dict[Node, Array]:
     """The storage of every node that needs one; an output is its own storage."""
-    readers = stored_readers(graph, plan)
+    readers = readers_of(plan)
     result: dict[Node, Array] = {}
     for node, spot in plan.placed.items():
-        open_axes = [
-            a
-            for a in spot.domain.output
-            if spot.domain.extents[a] != 1 and a not in spot.axes[: spot.ready]
-        ]
         if node in outputs:
             name, start = outputs[node]
             result[node] = replace(_array(name, spot, 0), start=start)
-        elif node in readers or open_axes or isinstance(node.op.element, Sequential):
-            depth = min(
-                [
-                    spot.ready,
-                    *(shared(spot.path[: spot.ready], r.path) for r in readers.get(node, ())),
-                ]
-            )
-            local_readers = [
-                r
-                for r in plan.placed.values()
-                if open_axes and any(a.node is node for a in r.domain.accesses)
-            ]
-            depth = min([depth, *(shared(spot.path[: spot.ready], r.path) for r in local_readers)])
-            result[node] = _array(names[node], spot, depth)
+        elif needs_array(node, readers.get(node, ()), plan):
+            path = spot.path[: spot.ready]
+            depths = (shared(path, reader.path) for reader in readers.get(node, ()))
+            result[node] = _array(names[node], spot, min([spot.ready, *depths]))
     return result
 
 
@@ -191,10 +199,7 @@ def lives(
     """The life of every workspace array, and of what regions need inside (`inside`, in bytes)."""
     spans: dict[Nest | Node, tuple[int, int]] = {}
     _number(plan.root, 0, spans)
-    readers: dict[Node, list[Placed]] = {}
-    for reader in plan.placed.values():
-        for access in reader.domain.accesses:
-            readers.setdefault(access.node, []).append(reader)
+    readers = readers_of(plan)
     found = []
     outside = set(outputs)
     for node, array in stored.items():
