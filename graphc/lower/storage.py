@@ -266,10 +266,10 @@ def plan_offsets(found: list[Life]) -> tuple[dict[Node, Size], Size]:
                 continue
             if at + size <= start:
                 break
-            at = max(at, start + int(align(other.size)))  # type: ignore[call-overload]  # an int
+            at = max(at, start + int(align(other.size)))
         laid.append((life, at))
         offsets[life.node] = at
-        total = max(total, at + int(size))  # type: ignore[call-overload]  # an int
+        total = max(total, at + int(size))
     end: Size = total
     slots: dict[Size, list[tuple[Size, int]]] = {}
     for life in sorted((x for x in found if not isinstance(x.size, int)), key=lambda x: x.first):
