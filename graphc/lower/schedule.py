@@ -75,7 +75,9 @@ def schedule(graph: Graph, loop_names: tuple[str, ...]) -> Schedule:
 
 def _place(plan: Schedule, work: Domain, loop_names: tuple[str, ...]) -> None:
     producers = {a.node: a for a in work.accesses if a.node in plan.placed}
-    block, path, axes = plan.root, [], []
+    block = plan.root
+    path: list[Nest] = []
+    axes: list[int] = []
     remaining = list(work.order)
     while remaining:
         inside = [x for x in producers if plan.placed[x].path[: len(path)] == tuple(path)]
@@ -157,8 +159,6 @@ def _fits(
                 chosen = axis
     if chosen is None:
         chosen = remaining[0]
-        if any(not plan.placed[x].domain.streams for x in steps(nest)):
-            return None
     if isinstance(work.node.op.element, Contraction) and chosen != remaining[0]:
         return None  # it would run across its operand's memory
     return chosen if work.extents[chosen] == nest.extent else None
