@@ -20,7 +20,7 @@ from graphc.trace.coverage import refuse, user_line
 from graphc.trace.names import is_tracing
 from graphc.trace.tensor import Tensor, as_tensor
 from graphc.trace.tracing import trace_function
-from graphc.types import BundleType, Size, TensorType, bool_
+from graphc.types import BundleType, Size, TensorType, as_size, bool_
 
 Body = Callable[..., Any]
 
@@ -245,7 +245,7 @@ def _length(stacks: Sequence[Tensor], length: Any) -> Size:
     if not stacks:
         if length is None:
             refuse("scan without xs needs the number of steps", "give length=")
-        return length
+        return as_size(length)
     found = [x.node.shape[0] if x.node.shape else None for x in stacks]
     if any(size is None or size != found[0] for size in found) or (
         length is not None and length != found[0]
