@@ -11,6 +11,10 @@ class TraceError(GraphcError, TypeError):
     """The function does something with a traced value that a graph cannot hold."""
 
 
+class MissingError(TraceError, AttributeError):
+    """A method or attribute of arrays that traced values do not have."""
+
+
 class ShapeError(GraphcError, ValueError):
     """Shapes, axes or dimensions that do not fit together."""
 

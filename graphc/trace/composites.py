@@ -13,7 +13,7 @@ from graphc.ops.shape import DIAGONAL
 from graphc.trace.coverage import FUNCTIONS, refuse
 from graphc.trace.indexing import slice_range
 from graphc.trace.shapes import broadcast_to, moveaxis, reshape
-from graphc.trace.tensor import Tensor, as_tensor, promote
+from graphc.trace.tensor import Tensor, as_tensor, attach, promote
 from graphc.types import Size, bool_, float64, maximum, minimum, normalize_axis
 
 # mypy: disable-error-code="arg-type,return-value,call-overload,assignment,operator,index"
@@ -234,4 +234,4 @@ FUNCTIONS.update({
     np.gradient: gradient, np.trapezoid: trapezoid, np.vander: vander, np.polyval: polyval,
     np.array_equiv: _same,
 })  # fmt: skip
-Tensor.diagonal = diagonal  # type: ignore[attr-defined]  # methods live with their functions
+attach("diagonal", diagonal)

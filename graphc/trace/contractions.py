@@ -12,7 +12,7 @@ from graphc.graph import apply
 from graphc.ops.reduce import EINSUM, SUM, Labels, canonical
 from graphc.ops.shape import DIAGONAL
 from graphc.trace.coverage import FUNCTIONS, UFUNCS, refuse
-from graphc.trace.tensor import Tensor, promote
+from graphc.trace.tensor import Tensor, attach, promote
 from graphc.types import Size, bool_, int64, normalize_axis
 
 # mypy: disable-error-code="arg-type,return-value,call-overload,assignment,operator"
@@ -240,4 +240,4 @@ FUNCTIONS.update({
     np.linalg.tensordot: tensordot,
 })  # fmt: skip
 UFUNCS["matmul"] = matmul
-Tensor.dot = dot  # type: ignore[attr-defined]  # methods live with their functions
+attach("dot", dot)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import re
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from graphc import ops
-from graphc.errors import TraceError
+from graphc.errors import GraphcError, TraceError
 from graphc.graph import Source, building
-from graphc.trace.names import locate
+from graphc.trace.names import locate, unwatched
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Handler = Callable[..., Any]
 
 FUNCTIONS: dict[Callable[..., Any], Handler] = {}
@@ -36,6 +40,24 @@ def place() -> str:
     """`` at file:line`` of the user's code, to end a sentence with."""
     source = user_line()
     return f" at {source}" if source else ""
+
+
+_PLACED = re.compile(r" at \S+:\d+")
+
+
+def located(method: Callable[P, R]) -> Callable[P, R]:
+    """The method with the user's line in its errors, and with its own calls unwatched."""
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except GraphcError as error:
+            if _PLACED.search(str(error)):
+                raise
+            raise type(error)(f"{error}{place()}") from None
+
+    return unwatched(call)
 
 
 def refuse(reason: str, remedy: str) -> NoReturn:

@@ -15,7 +15,7 @@ from graphc.ops.shape import CONSTANT
 from graphc.trace import indexing
 from graphc.trace.coverage import FUNCTIONS, place, refuse
 from graphc.trace.shapes import broadcast_to, moveaxis, reshape
-from graphc.trace.tensor import Tensor, as_tensor, constant, promote
+from graphc.trace.tensor import Tensor, as_tensor, attach, constant, promote
 from graphc.types import Dim, Shape, Size, bool_, broadcast_shapes, int64, maximum, normalize_axis
 
 # mypy: disable-error-code="arg-type,return-value,call-overload,assignment"
@@ -304,7 +304,7 @@ FUNCTIONS.update({
         "bincount", SHAPED, "use np.zeros(n) with graphc.at(zeros)[i].add(weights)"),
     np.trim_zeros: _refused("trim_zeros", SHAPED, "use a slice"),
 })  # fmt: skip
-Tensor.__getitem__ = getitem  # type: ignore[attr-defined]  # methods live with their functions
+attach("__getitem__", getitem)
 for _name, _fn in (("take", take), ("choose", choose), ("compress", lambda x, c, axis=None:
                                                         compress(c, x, axis))):  # fmt: skip
-    setattr(Tensor, _name, _fn)
+    attach(_name, _fn)

@@ -14,7 +14,7 @@ from graphc.ops.shape import CONCATENATE, PAD
 from graphc.trace.coverage import FUNCTIONS, refuse
 from graphc.trace.indexing import slice_range, take_slices
 from graphc.trace.shapes import as_shape, at_least, broadcast_to, expand_dims, reshape
-from graphc.trace.tensor import Tensor, as_tensor, constant, promote
+from graphc.trace.tensor import Tensor, as_tensor, attach, constant, promote
 from graphc.types import Dim, Size, as_size, floordiv, mod, normalize_axis
 
 # mypy: disable-error-code="arg-type,return-value,call-overload,assignment"
@@ -186,7 +186,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Tensor:
     return reshape(broadcast_to(reshape(x, apart), wide), joined)
 
 
-def _sides(given: Any, rank: int, what: str) -> list[tuple[Any, Any]]:
+def sides(given: Any, rank: int, what: str) -> list[tuple[Any, Any]]:
     """(before, after) for each axis, from all the ways NumPy lets it be written."""
     if isinstance(given, dict):
         for axis in given:
@@ -209,8 +209,8 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **options: Any) -> T
     x = as_tensor(array)
     if mode != "constant" or set(options) - {"constant_values"}:
         refuse(f"np.pad with mode={mode!r} is not covered", "mode='constant' is")
-    widths = _sides(pad_width, x.ndim, "pad_width")
-    values = _sides(options.get("constant_values", 0), x.ndim, "constant_values")
+    widths = sides(pad_width, x.ndim, "pad_width")
+    values = sides(options.get("constant_values", 0), x.ndim, "constant_values")
     for width in itertools.chain.from_iterable(widths) if x.ndim else (pad_width,):
         if isinstance(width, int | np.integer | Dim):
             as_size(width)
@@ -255,4 +255,4 @@ FUNCTIONS.update({
 })  # fmt: skip
 if hasattr(np, "unstack"):  # NumPy 2.1
     FUNCTIONS[np.unstack] = unstack
-Tensor.repeat = repeat  # type: ignore[attr-defined]  # methods live with their functions
+attach("repeat", repeat)

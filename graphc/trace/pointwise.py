@@ -15,6 +15,7 @@ from graphc.trace.coverage import COMPOSITES, FUNCTIONS, UFUNCS, refuse
 from graphc.trace.tensor import (
     Tensor,
     as_tensor,
+    attach,
     elementwise,
     operand_dtype,
     promote,
@@ -285,4 +286,4 @@ FUNCTIONS.update(
     }
 )
 for _name, _fn in (("clip", clip), ("round", round_), ("copy", copy), ("conj", copy)):
-    setattr(Tensor, _name, _fn)
+    attach(_name, _fn)

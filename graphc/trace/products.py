@@ -12,7 +12,7 @@ from graphc.trace.composites import linalg_diagonal
 from graphc.trace.contractions import dot, matmul, tensordot
 from graphc.trace.coverage import FUNCTIONS, UFUNCS, refuse
 from graphc.trace.reductions import axes_of, floating, max_, min_, sum_
-from graphc.trace.tensor import Tensor, as_tensor, promote
+from graphc.trace.tensor import Tensor, as_tensor, attach, promote
 from graphc.types import normalize_axis, product
 
 # mypy: disable-error-code="arg-type,return-value,call-overload,assignment,operator,index"
@@ -247,4 +247,4 @@ FUNCTIONS.update({
     np.linalg.vector_norm: vector_norm, np.linalg.matrix_norm: matrix_norm,
 })  # fmt: skip
 UFUNCS["vecdot"] = vecdot
-Tensor.trace = trace  # type: ignore[attr-defined]  # methods live with their functions
+attach("trace", trace)

@@ -12,7 +12,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.graph import apply
 from graphc.ops.reduce import ALL, ANY, MAX, MIN, PROD, SUM
 from graphc.trace.coverage import FUNCTIONS, METHODS, refuse
-from graphc.trace.tensor import Tensor, as_tensor, dimension, promote
+from graphc.trace.tensor import Tensor, as_tensor, attach, dimension, promote
 from graphc.types import Size, bool_, float64, int64, normalize_axis, product
 
 # mypy: disable-error-code="arg-type,return-value,call-overload,assignment,operator,union-attr"
@@ -317,4 +317,4 @@ for _name, _fn in (
     ("sum", sum_), ("prod", prod), ("max", max_), ("min", min_), ("any", any_), ("all", all_),
     ("mean", mean), ("var", var), ("std", std), ("argmax", argmax), ("argmin", argmin),
 ):  # fmt: skip
-    setattr(Tensor, _name, _fn)
+    attach(_name, _fn)

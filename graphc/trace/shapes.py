@@ -12,7 +12,7 @@ from graphc.graph import apply
 from graphc.ops.shape import BROADCAST, RESHAPE, TRANSPOSE
 from graphc.trace.coverage import FUNCTIONS, refuse
 from graphc.trace.indexing import slice_range, take_slices
-from graphc.trace.tensor import Tensor, as_tensor
+from graphc.trace.tensor import Tensor, as_tensor, attach
 from graphc.types import (
     Dim,
     Size,
@@ -271,4 +271,4 @@ FUNCTIONS.update({
 })  # fmt: skip
 for _name, _fn in (("reshape", reshape), ("transpose", transpose), ("swapaxes", swapaxes),
                    ("squeeze", squeeze), ("flatten", ravel), ("ravel", ravel)):  # fmt: skip
-    setattr(Tensor, _name, _fn)
+    attach(_name, _fn)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from graphc import graph, ops
-from graphc.errors import DTypeError, TraceError
+from graphc.errors import DTypeError, MissingError, ShapeError, TraceError
 from graphc.graph import Op, Value, apply
 from graphc.ops.elementwise import CAST
 from graphc.ops.shape import CONSTANT, DIMENSION, IOTA
@@ -19,11 +19,11 @@ from graphc.trace.coverage import (
     FUNCTIONS,
     METHODS,
     UFUNCS,
+    located,
     place,
     refuse,
     refuse_function,
 )
-from graphc.trace.names import unwatched
 from graphc.types import Dim, DType, Size, dtype_of, int64
 
 
@@ -40,7 +40,7 @@ class Tensor(Value, NDArrayOperatorsMixin):
 
     # --- what NumPy asks -----------------------------------------------------------------------
 
-    @unwatched
+    @located
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         name = ufunc.__name__
         if kwargs.pop("out", None) is not None:
@@ -70,7 +70,7 @@ class Tensor(Value, NDArrayOperatorsMixin):
             refuse_function(name)
         return elementwise(row, ufunc, inputs)
 
-    @unwatched
+    @located
     def __array_function__(
         self, func: Callable[..., Any], types: object, args: Any, kwargs: Any
     ) -> Any:
@@ -84,9 +84,9 @@ class Tensor(Value, NDArrayOperatorsMixin):
 
     def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
         refuse(
-            "a traced value has no numbers yet, so np.asarray and functions that are not NumPy's "
-            "cannot take it",
-            "use NumPy or scipy.special functions, which graphc traces",
+            "a traced value has no numbers yet, so np.asarray, np.array and functions that are not "
+            "NumPy's cannot take it",
+            "use np.stack for a list of traced values, and NumPy or scipy.special functions",
         )
 
     def __pow__(self, other: Any) -> Tensor:
@@ -112,6 +112,25 @@ class Tensor(Value, NDArrayOperatorsMixin):
 
     def __int__(self) -> NoReturn:
         refuse("int() of a traced value is not known while tracing", "use .astype(np.int64)")
+
+    def __complex__(self) -> NoReturn:
+        refuse("complex() of a traced value is not known while tracing", "keep it as it is")
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            refuse(
+                f"a traced value has no number to format as {spec!r} yet",
+                "print what the traced function returns",
+            )
+        return repr(self)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if not name.startswith("_") and hasattr(np.ndarray, name):
+            raise MissingError(
+                f".{name} of a traced value is not covered by graphc{place()}: "
+                "write it with functions that are (see docs/numpy.md)"
+            )
+        raise AttributeError(f"a traced value has no attribute {name!r}")
 
     def __index__(self) -> NoReturn:  # noqa: PLE0305  # it refuses
         refuse("a traced value cannot be a size or a Python index", "sizes come from x.shape")
@@ -206,6 +225,39 @@ def dimension(size: Size, dtype: DType = int64) -> Tensor:
     if isinstance(size, int):
         return constant(np.asarray(size, dtype.numpy))
     return Tensor(apply(DIMENSION, size=Dim(size.terms))).astype(dtype)
+
+
+def attach(name: str, fn: Callable[..., Any]) -> None:
+    """Make a function a method of tensors: methods live with their functions."""
+    setattr(Tensor, name, located(fn))
+
+
+def _in_place(ufunc: np.ufunc) -> Callable[[Tensor, Any], Tensor]:
+    """x += y and kin: the name is bound to a new value, of the same type as NumPy would keep."""
+
+    def operator(self: Tensor, other: Any) -> Tensor:
+        result: Tensor = ufunc(self, other)
+        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            raise DTypeError(
+                f"np.{ufunc.__name__} in place would put {result.dtype} into {self.dtype}: "
+                "write it out, x = x + y"
+            )
+        if result.node.shape != self.node.shape:
+            raise ShapeError(
+                f"np.{ufunc.__name__} in place would put {result.node.type} into {self.node.type}"
+            )
+        return result.astype(self.dtype)
+
+    return operator
+
+
+for _name, _ufunc in (
+    ("add", np.add), ("sub", np.subtract), ("mul", np.multiply), ("truediv", np.divide),
+    ("floordiv", np.floor_divide), ("mod", np.remainder), ("pow", np.power),
+    ("and", np.bitwise_and), ("or", np.bitwise_or), ("xor", np.bitwise_xor),
+    ("lshift", np.left_shift), ("rshift", np.right_shift), ("matmul", np.matmul),
+):  # fmt: skip
+    attach(f"__i{_name}__", _in_place(_ufunc))
 
 
 def constant(array: Any) -> Tensor:

@@ -62,8 +62,8 @@ class Place:
         self.x, self.key = x, key
 
     def get(self) -> Any:
-        """x[key]."""
-        return self.x[self.key]
+        """x[key]; the key may be traced though x is an array."""
+        return getitem(as_tensor(self.x), self.key) if _is_traced(self.key) else self.x[self.key]
 
     def set(self, values: Any) -> Any:
         """x with x[key] = values."""
@@ -107,7 +107,9 @@ class Place:
             if how == "set":
                 result[self.key] = values
             else:
-                cast = np.asarray(values).astype(result.dtype)
+                # ufunc.at of NumPy 2 misreads values that it would have to broadcast
+                shape = result[self.key].shape
+                cast = np.array(np.broadcast_to(values, shape), result.dtype)
                 getattr(np, how).at(result, self.key, cast)
         return result
 
