@@ -41,8 +41,8 @@ def ops(graph: Graph) -> list[str]:
 
 def test_the_pipelines_read_aloud() -> None:
     assert [step.__name__ for step in passes.PREPARE] == ["simplify", "guard"]
-    assert [step.__name__ for step in passes.PIPELINE] == ["simplify", "release"]
-    assert [step.__name__ for step in passes.FAST_PIPELINE] == ["hasten", "release"]
+    assert [step.__name__ for step in passes.PIPELINE] == ["dissolve", "simplify", "release"]
+    assert [step.__name__ for step in passes.FAST_PIPELINE] == ["dissolve", "hasten", "release"]
     for step in {*passes.PREPARE, *passes.PIPELINE, *passes.FAST_PIPELINE, passes.share}:
         assert (step.__doc__ or "").count("\n") == 0, f"{step.__name__} promises in one line"
 
@@ -150,7 +150,7 @@ def test_fast_rounds_otherwise_and_takes_fewer_operations() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "shown"),
-    [("", []), ("release", ["release"]), ("all", ["simplify", "release"]), ("nothing", [])],
+    [("", []), ("release", ["release"]), ("all", ["dissolve", "simplify", "release"]), ("nothing", [])],
 )
 def test_dump(
     asked: str, shown: list[str], monkeypatch: Any, capsys: pytest.CaptureFixture[str]

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from graphc.derive.control import parts_of, pull_region, push_region
+from graphc.derive.custom import OWN_RULES, pull_rule, push_rule
 from graphc.errors import VerifyError
 from graphc.graph import (
     Diagonal,
@@ -79,7 +80,8 @@ def pull(
             total = totals.get(node)
             if node in bundles:
                 parts = [bundles[node].get(k) for k in range(len(parts_of(node)))]
-                found = pull_region(node, parts, pull)
+                rule = pull_rule if node.op in OWN_RULES else pull_region
+                found = rule(node, parts, pull)
             elif total is None:
                 continue
             elif isinstance(node.op.element, Part):
@@ -128,7 +130,9 @@ def push(
             continue
         building.cites = node
         if isinstance(node.op.derivative, Nested):
-            bundles[node] = push_region(node, [known.get(x) for x in node.operands], push)
+            moved = [known.get(x) for x in node.operands]
+            own = node.op in OWN_RULES
+            bundles[node] = push_rule(node, moved, pull) if own else push_region(node, moved, push)
             continue
         if isinstance(node.op.element, Part):
             tangent = bundles[node.operands[0]][count_of(node.params, "part")]

@@ -8,6 +8,7 @@ from graphc.ops.elementwise import ELEMENTWISE
 from graphc.ops.indexing import INDEXING
 from graphc.ops.ordered import ORDERED
 from graphc.ops.reduce import REDUCE
+from graphc.ops.rules import RULES
 from graphc.ops.shape import SHAPE
 from graphc.ops.windows import WINDOWS
 
@@ -19,6 +20,7 @@ TABLE: tuple[Op, ...] = (
     *ORDERED,
     WINDOWS,
     *CONTROL,
+    *RULES,
 )
 OPS: dict[str, Op] = {row.name: row for row in TABLE}
 BY_FUNCTION: dict[str, Op] = {name: row for row in TABLE for name in row.functions}

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from graphc.graph import Graph, verify
+from graphc.ops.rules import CHECKPOINT, CUSTOM
 from graphc.rewrite import foreign, rewrite
-from graphc.rules import EXACT, FAST, GUARD, RELEASE, STABLE
+from graphc.rules import DISSOLVE, EXACT, FAST, GUARD, RELEASE, STABLE
 
 Pass = Callable[[Graph], Graph]
 
@@ -35,6 +36,19 @@ def guard(graph: Graph) -> Graph:
     return rewrite(graph, GUARD)
 
 
+def dissolve(graph: Graph) -> Graph:
+    """No value carries a derivative of its own, for no derivative will be taken any more."""
+    return rewrite(graph, DISSOLVE) if _carries_rules(graph) else graph
+
+
+def _carries_rules(graph: Graph) -> bool:
+    return any(
+        node.op in (CUSTOM, CHECKPOINT)
+        or any(isinstance(v, Graph) and _carries_rules(v) for v in node.params.values())
+        for node in graph.nodes
+    )
+
+
 def release(graph: Graph) -> Graph:
     """No stop_gradient is left, for no derivative will be taken any more."""
     return rewrite(graph, RELEASE)
@@ -48,10 +62,10 @@ def hasten(graph: Graph) -> Graph:
 PREPARE: tuple[Pass, ...] = (simplify, guard)
 """Before derivatives are taken."""
 
-PIPELINE: tuple[Pass, ...] = (simplify, release)
+PIPELINE: tuple[Pass, ...] = (dissolve, simplify, release)
 """Before lowering. Release is last, for the rules that take a maximum out would stop it again."""
 
-FAST_PIPELINE: tuple[Pass, ...] = (hasten, release)
+FAST_PIPELINE: tuple[Pass, ...] = (dissolve, hasten, release)
 
 
 def prepare(graph: Graph) -> Graph:

@@ -3,7 +3,7 @@
 from graphc.rules.cost import Measure, measure
 from graphc.rules.exact import EXACT
 from graphc.rules.fast import FAST
-from graphc.rules.guard import GUARD, RELEASE
+from graphc.rules.guard import DISSOLVE, GUARD, RELEASE
 from graphc.rules.stable import STABLE
 
-__all__ = ["EXACT", "FAST", "GUARD", "RELEASE", "STABLE", "Measure", "measure"]
+__all__ = ["DISSOLVE", "EXACT", "FAST", "GUARD", "RELEASE", "STABLE", "Measure", "measure"]

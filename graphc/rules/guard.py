@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from graphc.graph import Elementwise, Node, apply
+from graphc.ops.control import ITEM, count_of
 from graphc.ops.elementwise import STOP_GRADIENT, WHERE
+from graphc.ops.rules import CHECKPOINT, CUSTOM
 from graphc.ops.shape import CONSTANT
 from graphc.rewrite import AnyRule, Local
 from graphc.trace import Tensor
@@ -113,3 +115,19 @@ RELEASE: tuple[AnyRule, ...] = (
         lambda node: Tensor(node.operands[0]),
     ),
 )
+
+
+def _value(node: Node) -> Tensor | None:
+    """The value itself, where a bundle only gives it a derivative of its own."""
+    (whole,) = node.operands
+    if whole.op not in (CUSTOM, CHECKPOINT):
+        return None
+    return Tensor(whole.operands[count_of(node.params, "part")])
+
+
+def _held(x: Tensor) -> Tensor:
+    whole = apply(CUSTOM, x.node, x.node, ys=1, xs=1)
+    return Tensor(apply(ITEM, whole, part=0))
+
+
+DISSOLVE: tuple[AnyRule, ...] = (Local("value with a rule", _held, (ITEM,), _value),)

@@ -15,6 +15,7 @@ import numpy as np
 from graphc.graph import Graph, Node, Op, apply
 from graphc.ops import batching
 from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
+from graphc.ops.rules import CHECKPOINT, CUSTOM, graphs_of
 from graphc.ops.shape import INPUT
 from graphc.trace import Tensor, inline, items
 from graphc.types import Size
@@ -133,4 +134,23 @@ def _cond(
     ]
 
 
-REGIONS: dict[Op, Callable[..., Parts]] = {SCAN: _scan, WHILE: _while, COND: _cond}
+def _with_rule(
+    node: Node, operands: Sequence[Tensor], mapped: Sequence[bool], size: Size, batch: BatchGraph
+) -> Parts:
+    """Values and what their derivatives need, all of them batches."""
+    filled = [_full(v, m, size) for v, m in zip(operands, mapped, strict=True)]
+    rules = {}
+    for key, rule in graphs_of(node.params).items():
+        every = [True] * len(rule.inputs)
+        rules[key], _ = batch(rule, every, size, [True] * len(rule.outputs))
+    fresh = apply(node.op, *(v.node for v in filled), **{**node.params, **rules})
+    return [(part, True) for part in items(fresh)]
+
+
+REGIONS: dict[Op, Callable[..., Parts]] = {
+    SCAN: _scan,
+    WHILE: _while,
+    COND: _cond,
+    CUSTOM: _with_rule,
+    CHECKPOINT: _with_rule,
+}

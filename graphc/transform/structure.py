@@ -30,6 +30,7 @@ from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
 from graphc.ops.indexing import GATHER, SCATTER
 from graphc.ops.ordered import RUNNING
 from graphc.ops.reduce import subscripts
+from graphc.ops.rules import CHECKPOINT
 from graphc.ops.shape import CONCATENATE, PAD, axes
 from graphc.reference import fixed
 from graphc.types import BundleType, Dim
@@ -226,6 +227,8 @@ def _bundle(node: Node, given: Sequence[Bits | None]) -> list[Bits | None]:
         return [_either(a, b) for a, b in zip(*branches, strict=True)]
     if node.op is WHILE:
         return _while(node, given)
+    if node.op is CHECKPOINT:
+        return list(given[: len(kinds)])
     return [_everywhere(kind.shape, given) if kind.dtype.kind == "f" else None for kind in kinds]
 
 
