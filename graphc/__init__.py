@@ -6,7 +6,7 @@ from graphc.check import Report, check
 from graphc.errors import GraphcError
 from graphc.explain import Derivation, explain
 from graphc.kernel import Kernel
-from graphc.trace import cond, fori_loop, scan, while_loop
+from graphc.trace import at, cond, fori_loop, scan, while_loop
 from graphc.transform import grad, jvp, value_and_grad, vjp
 from graphc.types import bool_, float32, float64, int32, int64
 
@@ -18,6 +18,7 @@ __all__ = [
     "GraphcError",
     "Kernel",
     "Report",
+    "at",
     "bool_",
     "check",
     "compile",

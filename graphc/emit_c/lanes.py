@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphc.loops import Apply, Assign, Comment, Let, Local, Loop, Read, Store, parts
+from graphc.loops import Apply, Assign, Comment, Let, Local, Loop, Read, Store, parts, values
 from graphc.types import names
 
 SHORTEST = 16
@@ -39,4 +39,11 @@ def lane_sums(loop: Loop) -> tuple[str, ...]:
         for part in parts(stmt.value)
         if isinstance(part, Read)
     }
-    return () if stored & read else tuple(found)
+    kept = {  # a running sum is not what its lanes hold on the way
+        part.name
+        for stmt in loop.body
+        for value in values(stmt)
+        for part in parts(value.args[1] if isinstance(stmt, Assign) else value)
+        if isinstance(part, Local)
+    }
+    return () if stored & read or kept & found.keys() else tuple(found)
