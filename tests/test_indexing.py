@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_tools import build, expected
+from c_tools import build
 from test_ops import check_derivative
 
 import graphc
@@ -311,7 +311,7 @@ def test_refused(fn: Callable[..., Any], error: type[Exception], words: str) -> 
 def test_out_of_bounds_raises_in_the_reference_and_stays_in_bounds_in_c(tmp_path: Path) -> None:
     graph = trace_function(lambda x, i: (x[i], at(x)[i].set(9.0)), (float64[3], int32[2])).graph
     x, i = np.arange(3.0), np.array([5, -9], np.int32)
-    with pytest.raises(IndexRangeError, match="index 5 is out of bounds.*np.take"):
+    with pytest.raises(IndexRangeError, match=r"index 5 is out of bounds.*np.take"):
         reference.run(graph, [x, i])
     (compiled,) = build([graph], tmp_path)
     taken, changed = compiled([x, i])

@@ -36,7 +36,7 @@ def sliding_window_view(
     left = list(value.node.shape)
     for i, size in zip(axes, window, strict=True):
         left[i] = left[i] - size + 1
-        if at_most(left[i], -1):
+        if at_most(left[i], 0):
             raise ShapeError(
                 f"a window of {size} does not fit {value.node.type} along axis {i}{place()}"
             )
