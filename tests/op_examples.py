@@ -327,6 +327,7 @@ STRUCTURAL: dict[str, list[Example]] = {
                             ((0, 2), 0), ((2, 33), 1)]
     ],
     "windows": list(_windows()),
+    "barrier": [Example(shape, lambda x: x) for shape in (((),), ((2, 3),))],
     "stop_gradient": [Example(shape, lambda x: x) for shape in (((),), ((2, 3),))],
     "polygamma": [
         Example(

@@ -15,11 +15,13 @@ from graphc.derive import pull, push
 from graphc.errors import DTypeError, GraphcError
 from graphc.graph import Diagonal, Graph, Linear, Node, NoDerivative, Op, Stated, apply, verify
 from graphc.ops.control import CONTROL
+from graphc.ops.rules import CHECKPOINT, CUSTOM
 from graphc.ops.shape import INPUT
 from graphc.trace import Tensor
 from graphc.types import DTYPES, TensorType, dtype_of, float32
 
-NAMES = [op.name for op in ops.TABLE if op not in CONTROL]  # those are in test_control.py
+BUNDLES = (*CONTROL, CUSTOM, CHECKPOINT)  # those are in test_control.py and test_transforms.py
+NAMES = [op.name for op in ops.TABLE if op not in BUNDLES]
 SMOOTH = [name for name in NAMES if not isinstance(ops.OPS[name].derivative, NoDerivative)]
 LEAVES = ("input", "constant", "dimension", "iota")
 

@@ -13,12 +13,19 @@ import pytest
 from graphc import reference, types
 from graphc.graph import Graph
 from graphc.rewrite import AnyRule, Local, Rule, rewrite
-from graphc.rules import EXACT, FAST, GUARD, RELEASE, STABLE, measure
+from graphc.rules import DISSOLVE, EXACT, FAST, GUARD, RELEASE, STABLE, measure
 from graphc.trace import trace_function
 
 Array = np.ndarray[Any, Any]
 DTYPES = (types.float32, types.float64)
-TABLES = {"EXACT": EXACT, "STABLE": STABLE, "FAST": FAST, "GUARD": GUARD, "RELEASE": RELEASE}
+TABLES = {
+    "EXACT": EXACT,
+    "STABLE": STABLE,
+    "FAST": FAST,
+    "GUARD": GUARD,
+    "RELEASE": RELEASE,
+    "DISSOLVE": DISSOLVE,
+}
 BITWISE = (*EXACT, *GUARD, *RELEASE)
 REAL = (*STABLE, *FAST)
 
