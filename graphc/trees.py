@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import threading
 import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import optree
 
 NAMESPACE = "graphc"
+_registering = threading.Lock()
 _seen: set[type] = set()
 _leaves: set[type] = set()
 
@@ -28,19 +30,20 @@ def _register(tree: Any) -> None:
     elif isinstance(tree, list | tuple):
         children = tree
     elif dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-        cls = type(tree)
+        cls: Any = type(tree)
         if cls in _leaves:
             return
         names = [field.name for field in dataclasses.fields(tree) if field.init]
-        if cls not in _seen:
-            _seen.add(cls)
-            optree.register_pytree_node(
-                cls,
-                lambda x: ([getattr(x, n) for n in names], None, names),
-                lambda _, values: cls(**dict(zip(names, values, strict=True))),
-                path_entry_type=optree.GetAttrEntry,
-                namespace=NAMESPACE,
-            )
+        with _registering:
+            if cls not in _seen:
+                optree.register_pytree_node(
+                    cls,
+                    lambda x: ([getattr(x, n) for n in names], None, names),
+                    lambda _, values: cls(**dict(zip(names, values, strict=True))),
+                    path_entry_type=optree.GetAttrEntry,
+                    namespace=NAMESPACE,
+                )
+                _seen.add(cls)
         children = [getattr(tree, name) for name in names]
     else:
         return

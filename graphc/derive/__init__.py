@@ -199,7 +199,7 @@ def _fitted(value: Tensor, primal: Node) -> Tensor:
         if value.node.type.rank > primal.type.rank or any(
             a == 1 != b for a, b in zip(primal.shape[::-1], value.node.shape[::-1], strict=False)
         ):
-            value = sum_to(value, primal.shape)  # type: ignore[assignment]  # Value -> Tensor
+            value = sum_to(value, primal.shape)
         if value.node.shape != primal.shape:
             value = np.broadcast_to(value, primal.shape)
     if value.node.type != primal.type:

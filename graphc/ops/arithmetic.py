@@ -9,9 +9,6 @@ import numpy as np
 from graphc.graph import Array, Op, Symbol, Value
 from graphc.ops.rows import ANY, POSITIVE, ZERO, call_symbol, infix, partials, row
 
-# mypy: disable-error-code="operator,call-overload"
-# Rules are written with NumPy's operators on `Value`s, which get them from `trace.Tensor`.
-
 
 def _shared(t: Value, y: Value, mine: Value) -> Value:
     """t to the operand that equals the extremum."""

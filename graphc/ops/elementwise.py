@@ -13,9 +13,6 @@ from graphc.ops.logic import BITS, PREDICATES
 from graphc.ops.rows import ANY, ZERO, call_symbol, evaluate_with, partials
 from graphc.types import DType, TensorType, bool_, broadcast_shapes
 
-# mypy: disable-error-code="operator,call-overload"
-# Rules are written with NumPy's operators on `Value`s, which get them from `trace.Tensor`.
-
 __all__ = ["CAST", "ELEMENTWISE", "POLYGAMMA", "SIGMOID", "SOFTPLUS", "STOP_GRADIENT", "WHERE"]
 
 
@@ -50,7 +47,7 @@ def _infer_cast(types: tuple[TensorType, ...], params: Params) -> TensorType:
 
 def _evaluate_cast(params: Params, x: Array) -> Array:
     with np.errstate(all="ignore"):
-        return np.asarray(x).astype(params["dtype"].numpy)  # type: ignore[union-attr]
+        return np.asarray(x).astype(params["dtype"].numpy)
 
 
 def _transpose_cast(g: Value, k: int, node: Node) -> Value:

@@ -13,9 +13,6 @@ from graphc.ops import special
 from graphc.ops.rows import ANY, POSITIVE, UNIT, call_symbol, infer_same, partials, row
 from graphc.types import int32
 
-# mypy: disable-error-code="operator,call-overload"
-# Rules are written with NumPy's operators on `Value`s, which get them from `trace.Tensor`.
-
 TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
 
 EXPONENTIAL = (
@@ -183,7 +180,7 @@ def _order(node: Node) -> int:
     return order
 
 
-POLYGAMMA = Op(
+POLYGAMMA: Op = Op(
     "polygamma",
     infer_same("f"),
     lambda params, x: special.polygamma(params["order"], x),
@@ -194,5 +191,5 @@ POLYGAMMA = Op(
     call_symbol("polygamma", r"\psi"),
     domain=(POSITIVE,),
 )
-SIGMOID = next(row for row in EXPONENTIAL if row.name == "sigmoid")
-SOFTPLUS = next(row for row in EXPONENTIAL if row.name == "softplus")
+SIGMOID: Op = next(row for row in EXPONENTIAL if row.name == "sigmoid")
+SOFTPLUS: Op = next(row for row in EXPONENTIAL if row.name == "softplus")

@@ -20,7 +20,7 @@ from graphc.graph import (
     Symbol,
 )
 from graphc.loops import Expr, Position
-from graphc.types import DType, Shape, Size, TensorType, int64
+from graphc.types import Dim, DType, Shape, Size, TensorType, int64
 
 ZERO = NoDerivative()
 
@@ -30,12 +30,12 @@ def sizes(params: Params, key: str) -> Shape:
     value = params[key]
     if not isinstance(value, tuple):
         raise ShapeError(f"{key} must be a tuple of sizes, not {value!r}")
-    return value  # type: ignore[return-value]  # a tuple of sizes by construction
+    return value
 
 
 def axes(params: Params, key: str = "axes") -> tuple[int, ...]:
     """A parameter that is a tuple of ints known at trace time."""
-    return tuple(int(axis) for axis in sizes(params, key))  # type: ignore[arg-type]
+    return tuple(int(axis) for axis in sizes(params, key))
 
 
 def _declared(types: tuple[TensorType, ...], params: Params) -> TensorType:
@@ -82,7 +82,7 @@ DIMENSION = Op(
 
 def _size(params: Params, key: str) -> Size:
     value = params[key]
-    if isinstance(value, tuple | str | float | DType | Constant):
+    if not isinstance(value, int | Dim):
         raise ShapeError(f"{key} must be a size, not {value!r}")
     return value
 
@@ -94,7 +94,7 @@ def _ramp(at: Index, read: Reader, node: Node) -> Expr:
 IOTA = Op(
     "iota",
     _declared,
-    lambda params: np.arange(int(sizes(params, "shape")[0]), dtype=params["dtype"].numpy),  # type: ignore[union-attr,arg-type]
+    lambda params: np.arange(int(sizes(params, "shape")[0]), dtype=params["dtype"].numpy),
     Computed(_ramp),
     ZERO,
     Symbol("iota", r"\operatorname{iota}", "special"),

@@ -25,15 +25,12 @@ from graphc.graph import (
 )
 from graphc.types import DType, Shape, Size, TensorType, dtype_of
 
-# mypy: disable-error-code="operator,call-overload"
-# Rules are written with NumPy's operators on `Value`s, which get them from `trace.Tensor`.
-
 
 def _axes(params: Params) -> tuple[int, ...]:
     axes = params["axes"]
     if not isinstance(axes, tuple):
         raise ShapeError(f"axes must be a tuple, not {axes!r}")
-    return tuple(int(axis) for axis in axes)  # type: ignore[arg-type]
+    return tuple(int(axis) for axis in axes)
 
 
 def _infer(kinds: str) -> Callable[[tuple[TensorType, ...], Params], TensorType]:
@@ -187,7 +184,7 @@ def subscripts(params: Params) -> tuple[tuple[Labels, ...], Labels]:
     inputs, output = params["inputs"], params["output"]
     if not isinstance(inputs, tuple) or not isinstance(output, tuple):
         raise ShapeError("einsum needs labels")
-    return inputs, output  # type: ignore[return-value]  # nested tuples of ints by construction
+    return inputs, output
 
 
 def label_sizes(shapes: tuple[Shape, ...], inputs: tuple[Labels, ...]) -> Mapping[int, Size]:
@@ -264,7 +261,7 @@ def embed_diagonal(diagonal: Value, labels: Labels, shape: Shape) -> Value:
 
 def position(like: Value, shape: Shape, axis: int) -> Value:
     """The index along `axis`, shaped to broadcast over `shape`."""
-    ramp = like.arange(shape[axis])  # type: ignore[attr-defined]
+    ramp = like.arange(shape[axis])
     return np.reshape(ramp, tuple(s if a == axis else 1 for a, s in enumerate(shape)))
 
 

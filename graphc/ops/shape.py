@@ -124,7 +124,7 @@ def _reshape_index(at: Index, node: Node) -> Index:
     return tuple(result)
 
 
-RESHAPE = _row(
+RESHAPE: Op = _row(
     "reshape",
     _infer_reshape,
     lambda params, x: np.reshape(x, _static(params, "shape")),
@@ -145,7 +145,7 @@ def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
-TRANSPOSE = _row(
+TRANSPOSE: Op = _row(
     "transpose",
     _infer_transpose,
     lambda params, x: np.transpose(x, axes(params)),
@@ -174,7 +174,7 @@ def broadcast_index(at: Index, shape: Shape) -> Index:
     return tuple(0 if size == 1 else i for i, size in zip(tail, shape, strict=True))
 
 
-BROADCAST = _row(
+BROADCAST: Op = _row(
     "broadcast_to",
     _infer_broadcast,
     lambda params, x: np.broadcast_to(x, _static(params, "shape")),
@@ -196,7 +196,7 @@ def _transpose_diagonal(g: Value, k: int, node: Node) -> Value:
     return embed_diagonal(g, (*batch, label, label), node.operands[0].shape)
 
 
-DIAGONAL = _row(
+DIAGONAL: Op = _row(
     "diagonal",
     _infer_diagonal,
     lambda params, x: np.diagonal(x, axis1=-2, axis2=-1),
@@ -233,7 +233,7 @@ def _slice_index(at: Index, node: Node) -> Index:
     )
 
 
-SLICE = _row(
+SLICE: Op = _row(
     "slice",
     _infer_slice,
     _evaluate_slice,
@@ -315,7 +315,7 @@ def _transpose_pad(g: Value, k: int, node: Node) -> Value:
     )
 
 
-PAD = _row(
+PAD: Op = _row(
     "pad",
     _infer_pad,
     _evaluate_pad,
@@ -367,7 +367,7 @@ def _transpose_concatenate(g: Value, k: int, node: Node) -> Value:
     return call(SLICE, g, start=start, step=(1,) * rank, shape=node.operands[k].shape)
 
 
-CONCATENATE = _row(
+CONCATENATE: Op = _row(
     "concatenate",
     _infer_concatenate,
     lambda params, *xs: np.concatenate(xs, axis=axes(params)[0]),

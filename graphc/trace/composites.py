@@ -16,9 +16,6 @@ from graphc.trace.shapes import broadcast_to, moveaxis, reshape
 from graphc.trace.tensor import Tensor, as_tensor, attach, promote
 from graphc.types import Size, bool_, float64, maximum, minimum, normalize_axis
 
-# mypy: disable-error-code="arg-type,return-value,call-overload,assignment,operator,index"
-# NumPy's stubs know arrays only; its functions answer tensors with tensors.
-
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """np.diagonal."""

@@ -15,9 +15,6 @@ from graphc.trace.coverage import FUNCTIONS, UFUNCS, refuse
 from graphc.trace.tensor import Tensor, attach, promote
 from graphc.types import Size, bool_, int64, normalize_axis
 
-# mypy: disable-error-code="arg-type,return-value,call-overload,assignment,operator"
-# NumPy's stubs know arrays only; its functions answer tensors with tensors.
-
 
 def contract(x: Tensor, y: Tensor, x_labels: Labels, y_labels: Labels, output: Labels) -> Tensor:
     """A two-operand einsum, normalised: diagonals and lone sums first, so that every label is in

@@ -126,5 +126,5 @@ for _name, _ufunc in (("neg", np.negative), ("abs", np.absolute), ("pos", np.pos
         Number, f"__{_name}__", lambda self, ufunc=_ufunc: Number(ufunc(Tensor(self.node)).node)
     )
 
-Tensor.shape = property(lambda self: tuple(map(traced, self.node.shape)))  # type: ignore[assignment]
-Tensor.size = property(lambda self: traced(self.node.type.size))  # type: ignore[assignment]
+Tensor.shape = property(lambda self: tuple(map(traced, self.node.shape)))
+Tensor.size = property(lambda self: traced(self.node.type.size))

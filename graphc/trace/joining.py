@@ -17,9 +17,6 @@ from graphc.trace.shapes import as_shape, at_least, broadcast_to, expand_dims, r
 from graphc.trace.tensor import Tensor, as_tensor, attach, constant, promote
 from graphc.types import Dim, Size, as_size, floordiv, mod, normalize_axis
 
-# mypy: disable-error-code="arg-type,return-value,call-overload,assignment"
-# NumPy's stubs know arrays only; its functions answer tensors with tensors.
-
 
 def concatenate(
     arrays: Any,

@@ -10,9 +10,6 @@ from graphc.trace.coverage import FUNCTIONS, METHODS
 from graphc.trace.reductions import Axis, any_, max_, mean, min_, on_first_axis, prod, sum_, var
 from graphc.trace.tensor import Tensor, as_tensor
 
-# mypy: disable-error-code="arg-type,return-value,call-overload,assignment,operator"
-# NumPy's stubs know arrays only; its functions answer tensors with tensors.
-
 
 def _filled(a: Any, value: float) -> tuple[Tensor, Tensor]:
     """(with nan replaced, where there was none)."""

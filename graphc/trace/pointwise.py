@@ -24,9 +24,6 @@ from graphc.trace.tensor import (
 )
 from graphc.types import bool_, broadcast_shapes, dtype_of, float64
 
-# mypy: disable-error-code="arg-type,return-value,call-overload,assignment,operator"
-# NumPy's stubs know arrays only; its functions answer tensors with tensors.
-
 
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Tensor:
     """np.where with both choices; a condition known while tracing chooses then."""

@@ -15,9 +15,6 @@ from graphc.trace.reductions import axes_of, floating, max_, min_, sum_
 from graphc.trace.tensor import Tensor, as_tensor, attach, promote
 from graphc.types import normalize_axis, product
 
-# mypy: disable-error-code="arg-type,return-value,call-overload,assignment,operator,index"
-# NumPy's stubs know arrays only; its functions answer tensors with tensors.
-
 
 def inner(a: Any, b: Any) -> Tensor:
     """np.inner."""

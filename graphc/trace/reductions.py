@@ -7,16 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from graphc import ops
 from graphc.errors import DTypeError, ShapeError
-from graphc.graph import apply
+from graphc.graph import Op, apply
 from graphc.ops.reduce import ALL, ANY, MAX, MIN, PROD, SUM
 from graphc.trace.coverage import FUNCTIONS, METHODS, refuse
 from graphc.trace.tensor import Tensor, as_tensor, attach, dimension, promote
 from graphc.types import Size, bool_, float64, int64, normalize_axis, product
-
-# mypy: disable-error-code="arg-type,return-value,call-overload,assignment,operator,union-attr"
-# NumPy's stubs know arrays only; its functions answer tensors with tensors.
 
 Axis = int | Sequence[int] | None
 
@@ -53,7 +49,7 @@ JOINS = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimu
          "any": np.logical_or, "all": np.logical_and}  # fmt: skip
 
 
-def _reduction(op: ops.Op, widen: bool, needs_elements: bool) -> Any:
+def _reduction(op: Op, widen: bool, needs_elements: bool) -> Any:
     """sum and prod widen small ints to int64 as NumPy does; max and min refuse empty axes."""
 
     def reduce(

@@ -12,9 +12,6 @@ from graphc.ops.elementwise import POLYGAMMA, SOFTPLUS
 from graphc.trace.coverage import COMPOSITES
 from graphc.trace.tensor import Tensor
 
-# mypy: disable-error-code="arg-type,return-value,call-overload,assignment,operator"
-# NumPy's stubs know arrays only; its functions answer tensors with tensors.
-
 
 def _softplus(x: Tensor) -> Tensor:
     return Tensor(apply(SOFTPLUS, x.node))

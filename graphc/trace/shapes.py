@@ -220,7 +220,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Tensor:
         cut = size - mod(as_size(by) if isinstance(by, Dim) else int(by), maximum(size, 1))
         if cut != size:
             parts = [slice_range(x, i, cut, size), slice_range(x, i, 0, cut)]
-            x = np.concatenate(parts, i)  # type: ignore[assignment,arg-type]  # answers tensors
+            x = np.concatenate(parts, i)
     return x
 
 

@@ -92,8 +92,8 @@ class Tensor(Value, NDArrayOperatorsMixin):
     def __pow__(self, other: Any) -> Tensor:
         # NumPy's operator, unlike its function, squares bools as int8.
         if self.node.dtype.kind == "b" and type(other) is int and other == 2:
-            return np.square(self)  # type: ignore[call-overload,no-any-return]  # traced
-        return np.power(self, other)  # type: ignore[call-overload,no-any-return]  # traced
+            return np.square(self)
+        return np.power(self, other)
 
     # --- truth, numbers, assignment: refused ---------------------------------------------------
 
@@ -170,7 +170,7 @@ class Tensor(Value, NDArrayOperatorsMixin):
 
     @property
     def imag(self) -> Tensor:
-        return np.zeros_like(self)  # type: ignore[return-value]  # traced
+        return np.zeros_like(self)
 
     @property
     def T(self) -> Tensor:
@@ -291,7 +291,7 @@ def as_tensor(x: Any, weak: DType | None = None) -> Tensor:
                 raise OverflowError(f"Python integer {x} out of bounds for {weak}{place()}")
         return constant(np.asarray(x, weak.numpy))
     if isinstance(x, list | tuple) and any(isinstance(part, Tensor) for part in _leaves(x)):
-        return np.stack([as_tensor(part, weak) for part in x])  # type: ignore[return-value,arg-type]  # traced
+        return np.stack([as_tensor(part, weak) for part in x])
     try:
         return constant(np.asarray(x))
     except (DTypeError, ValueError) as error:
@@ -388,8 +388,8 @@ _EXACT = (int, *(np.dtype(kind) for kind in ("bool", "int32", "int64")))
 def _classify(name: str, x: Tensor) -> Tensor:
     """isnan and kin of what is exact."""
     if name == "signbit":
-        return x < 0 if x.node.dtype.kind == "i" else np.zeros_like(x)  # type: ignore[return-value]  # traced
-    return np.full_like(x, name == "isfinite", dtype=bool)  # type: ignore[return-value]  # traced
+        return x < 0 if x.node.dtype.kind == "i" else np.zeros_like(x)
+    return np.full_like(x, name == "isfinite", dtype=bool)
 
 
 def _supported(dtype: np.dtype[Any], ufunc: np.ufunc) -> DType:

@@ -132,7 +132,7 @@ def trace_function(
         result = fn(*call_args, **call_kwargs)
     results, out_tree = trees.flatten(result)
     outputs = tuple(_output(x, fn).node for x in results)
-    label = name or getattr(fn, "__name__", type(fn).__name__)
+    label = name or str(getattr(fn, "__name__", type(fn).__name__))
     graph = Graph(
         trees.identifier(label),
         tuple(inputs),
