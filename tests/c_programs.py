@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import ShapeError
+from graphc.trace import cond, fori_loop, scan
 from graphc.transform import value_and_grad
 from graphc.types import Dim, Size, TensorType, as_size, broadcast_shapes, dtype_of, evaluate
 
@@ -45,6 +46,17 @@ BLOCKS = (
     "{0} / (1e-3 + np.sqrt(np.sum({0} ** 2, axis={1}, keepdims=True)))",
     "{0} * np.mean({0}, axis={1}, keepdims=True) + np.max({0}, axis={1}, keepdims=True)",
 )
+LOOPS = (
+    "scan(lambda c, r: (np.tanh(c + r), c * r + 1), 0.3 * np.sum({0}, axis=0), {0})[1]",
+    "scan(lambda c, r: (c * 0.5 + r, c), np.sum({0}, axis=0), {0}, reverse={1})[1]",
+    "scan(lambda c, r: (c + np.sin(r), r * np.sum(c)), np.mean({0}, axis=0), {0})[1]",
+    "fori_loop(0, 3, lambda k, c: np.sin(c) + 0.1 * k, {0})",
+    "fori_loop(0, 2, lambda k, c: (c - np.mean(c)) / (1 + np.sum(c * c)), {0})",
+    "cond(np.sum({0}) > 0, lambda a: np.sin(a), lambda a: a * 2 + np.sum(a), {0})",
+    "cond(np.max({0}) < 1, lambda a: a - 1, lambda a: a[::-1], {0})",
+)
+SCAN = "scan(lambda c, r: (np.tanh(c * r) + r, c), np.sum({0}, axis=0), {0}, reverse={1})[0]"
+FIRST_WITH_LOOPS = 10_000
 ENDS = (
     "np.sum({0})", "np.mean({0} ** 2)", "0.5 * np.sum(np.sin({0}))", "np.sum({0} * {0}[..., ::-1])",
     "np.log(np.sum(np.exp({0})) + 1)", "np.max({0})",
@@ -63,7 +75,10 @@ class Program:
 
     @property
     def function(self) -> Callable[..., Any]:
-        scope: dict[str, Any] = {"np": np, "value_and_grad": value_and_grad}
+        scope: dict[str, Any] = {
+            "np": np, "value_and_grad": value_and_grad, "scan": scan, "fori_loop": fori_loop,
+            "cond": cond,
+        }  # fmt: skip
         exec(compile(self.text, f"<program {self.seed}>", "exec"), scope)
         return scope[self.name]
 
@@ -81,6 +96,8 @@ class Writer:
     """Writes statements; knows the shape of every variable."""
 
     random: np.random.Generator
+    loops: bool = False
+    """Whether scan, fori_loop and cond may be written."""
     shapes: dict[str, Shape] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
@@ -290,11 +307,21 @@ class Writer:
             fn = self.pick(["np.tril", "np.triu"])
             self.let(f"{fn}({x}, {int(self.random.integers(-1, 2))})", self.shapes[x])
 
+    def control(self) -> None:
+        """A loop over rows, a loop that counts, or a branch."""
+        x = self.variable(lambda shape: 0 < len(shape) < 4 and 0 not in shape)
+        if x is None:
+            return
+        shape = self.shapes[x]
+        text, left = self.pick([(text, shape) for text in LOOPS] + [(SCAN, shape[1:])] * 2)
+        self.let(text.format(x, self.flip()), left)
+
     def statement(self) -> None:
         kinds = [
             *[self.unary] * 5, *[self.binary] * 6, self.transpose, self.slice, self.slice,
             self.reshape, self.rearrange, self.pad, self.join, *[self.reduce] * 3,
             *[self.block] * 2, self.matmul, self.matmul, self.einsum, self.triangle,
+            *[self.control] * (6 if self.loops else 0),
         ]  # fmt: skip
         self.pick(kinds)()
 
@@ -319,7 +346,7 @@ def inputs(writer: Writer, symbolic: bool, dtype: str) -> tuple[list[TensorType]
 
 def program(seed: int, dtype: str = "float64") -> Program:
     """The program of a seed: values, their gradients, or a step downhill."""
-    writer = Writer(np.random.default_rng(seed))
+    writer = Writer(np.random.default_rng(seed), loops=seed >= FIRST_WITH_LOOPS)
     symbolic = writer.flip()
     types, dims = inputs(writer, symbolic, dtype)
     names = [f"x{i}" for i in range(len(types))]

@@ -19,17 +19,13 @@ from graphc import ops
 from graphc.derive import pull
 from graphc.errors import DTypeError
 from graphc.graph import (
-    Computed,
-    Contraction,
     Elementwise,
     Graph,
-    Leaf,
     Node,
     NoDerivative,
     Op,
-    Reduction,
-    Sequential,
-    View,
+    Part,
+    Region,
     apply,
 )
 from graphc.ops.shape import INPUT
@@ -41,9 +37,9 @@ ELEMENTWISE = [op.name for op in ops.TABLE if isinstance(op.element, Elementwise
 OTHERS = [
     op.name
     for op in ops.TABLE
-    if isinstance(op.element, View | Computed | Reduction | Contraction | Sequential | Leaf)
-    and op.name != "input"
+    if not isinstance(op.element, Elementwise | Region | Part) and op.name != "input"
 ]
+"""Regions and their parts are compared in random programs."""
 SMOOTH = [op.name for op in ops.TABLE if not isinstance(op.derivative, NoDerivative) and op.domain]
 ULPS = {"polygamma": 64}
 """Of a row whose two faces are long sums; 2 for all others."""

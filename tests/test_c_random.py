@@ -22,8 +22,11 @@ from graphc.trace import trace_function
 
 COUNT = int(os.environ.get("GRAPHC_PROGRAMS", "60"))
 FIRST = int(os.environ.get("GRAPHC_FIRST_PROGRAM", "0"))
-FORMER_FAILURES = (103, 105, 138, 253, 340, 1105, 1140, 2201, 2353)
-SEEDS = dict.fromkeys((*range(FIRST, FIRST + COUNT), *FORMER_FAILURES))
+FORMER_FAILURES = (103, 105, 138, 253, 340, 1105, 1140, 2201, 2353, 10003, 10009, 10067)
+LOOPS = c_programs.FIRST_WITH_LOOPS + FIRST
+SEEDS = dict.fromkeys(
+    (*range(FIRST, FIRST + COUNT), *range(LOOPS, LOOPS + COUNT // 3), *FORMER_FAILURES)
+)
 TOLERANCE = {"float64": 1e-9, "float32": 2e-3}
 
 
@@ -65,7 +68,8 @@ def run(program: c_programs.Program, folder: Path) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_program(seed: int, tmp_path: Path) -> None:
-    program = c_programs.program(seed, "float32" if seed % 10 == 9 else "float64")
+    single = seed % 10 == 9 and seed < c_programs.FIRST_WITH_LOOPS
+    program = c_programs.program(seed, "float32" if single else "float64")
     try:
         run(program, tmp_path)
     except Exception as error:
@@ -74,10 +78,14 @@ def test_random_program(seed: int, tmp_path: Path) -> None:
 
 
 def test_programs_are_repeatable_and_cover_the_language() -> None:
-    texts = [str(c_programs.program(seed)) for seed in range(200)]
-    assert texts == [str(c_programs.program(seed)) for seed in range(200)]
+    seeds = [*range(200), *range(c_programs.FIRST_WITH_LOOPS, c_programs.FIRST_WITH_LOOPS + 100)]
+    texts = [str(c_programs.program(seed)) for seed in seeds]
+    assert texts == [str(c_programs.program(seed)) for seed in seeds]
     everything = "\n".join(texts)
-    templates = (*c_programs.UNARY, *c_programs.BINARY, *c_programs.REDUCE, *c_programs.BLOCKS)
+    templates = (
+        *c_programs.UNARY, *c_programs.BINARY, *c_programs.REDUCE, *c_programs.BLOCKS,
+        *c_programs.LOOPS, c_programs.SCAN,
+    )  # fmt: skip
     for words in (*(t.split("{")[0] for t in templates), "einsum", "pad", "stack", "::-", "None",
                   "[n, m]", "gradient[", "@", "reshape", "tril", "roll"):  # fmt: skip
         assert words in everything, f"no program has {words}"

@@ -142,7 +142,10 @@ def readers_of(plan: Schedule) -> dict[Node, list[Placed]]:
 def needs_array(node: Node, readers: Iterable[Placed], plan: Schedule) -> bool:
     """Whether a place reads the value through memory."""
     spot = plan.placed[node]
-    if is_open(spot) or isinstance(node.op.element, Sequential):
+    element = node.op.element
+    if is_open(spot) or isinstance(element, Sequential):
+        return True
+    if isinstance(element, Part) and node.shape:  # even one element is an array to its region
         return True
     return any(
         access.node is node
