@@ -5,7 +5,7 @@ Called as in JAX. Outside a trace they run as Python loops, so a function stays 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +16,12 @@ from graphc.errors import ShapeError, TraceError
 from graphc.graph import Graph, Node, apply, rebuild, walk
 from graphc.ops.control import COND, ITEM, SCAN, WHILE
 from graphc.ops.shape import INPUT
-from graphc.trace.coverage import refuse, user_line
+from graphc.trace.blocks import in_blocks, scan_length
+from graphc.trace.coverage import user_line
 from graphc.trace.names import is_tracing
 from graphc.trace.tensor import Tensor, as_tensor
 from graphc.trace.tracing import trace_function
-from graphc.types import BundleType, Size, TensorType, as_size, bool_
+from graphc.types import BundleType, TensorType, bool_
 
 Body = Callable[..., Any]
 
@@ -32,6 +33,7 @@ def scan(
 
     Args:
         f: takes (carry, x), returns (carry, y); the carry keeps its structure, shapes and dtypes.
+            A `checkpoint` of such a function makes the reverse scan keep fewer carries.
         init: the first carry, a pytree.
         xs: a pytree of arrays with one leading length, or None (then f sees None).
         length: the number of steps; needed when xs has no arrays.
@@ -42,9 +44,11 @@ def scan(
     """
     if not is_tracing():
         return _python_scan(f, init, xs, length, reverse)
+    if hasattr(f, "recomputed"):
+        return in_blocks(scan, f.recomputed, init, xs, length, reverse)
     carry, carry_tree = _tensors(init)
     stacks, xs_tree = _tensors(xs)
-    steps = _length(stacks, length)
+    steps = scan_length(stacks, length)
     rows = [x.node.type.with_shape(x.node.shape[1:]) for x in stacks]
     traced = trace_function(
         lambda c, x: f(c, x),
@@ -239,22 +243,6 @@ def _same_carry(name: str, carry: list[Tensor], tree: Any, result: Any) -> list[
 def _tensors(tree: Any) -> tuple[list[Tensor], Any]:
     leaves, structure = trees.flatten(tree)
     return [as_tensor(x) for x in leaves], structure
-
-
-def _length(stacks: Sequence[Tensor], length: Any) -> Size:
-    if not stacks:
-        if length is None:
-            refuse("scan without xs needs the number of steps", "give length=")
-        return as_size(length)
-    found = [x.node.shape[0] if x.node.shape else None for x in stacks]
-    if any(size is None or size != found[0] for size in found) or (
-        length is not None and length != found[0]
-    ):
-        shown = ", ".join(str(x.node.type) for x in stacks)
-        raise ShapeError(
-            f"scan over {shown} with length={length}{_place()}: the first sizes differ"
-        )
-    return found[0]  # type: ignore[return-value]  # None was refused above
 
 
 def items(node: Node) -> list[Tensor]:
