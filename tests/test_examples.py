@@ -191,3 +191,22 @@ def test_the_demo_says_where_everything_is(
     assert said.count("No pictures: ") == (0 if dot else 1)
     assert ("needs the program dot of Graphviz" in said) == (not dot)
     assert Path("out/exercise2/prediction-network.svg").is_file() == dot
+
+
+# --- a convolutional network ---------------------------------------------------------------------
+
+
+def test_lenet_learns_the_digits_in_one_c_function(tmp_path: Path) -> None:
+    lenet, digits = example("lenet"), example("exercise4_digits")
+    step = graphc.compile(lenet.train_step, *lenet.types())
+    images, labels = digits.data()[0]
+    images = images[:5].reshape(-1, 8, 8)
+    speed = {name: np.zeros_like(array) for name, array in lenet.start().items()}
+    args = (lenet.start(), speed, images, labels[:5], np.float32(0.1))
+    value, after, _ = step(*args)
+    want, wanted, _ = lenet.train_step(*args)
+    np.testing.assert_allclose(value, want, rtol=1e-5)
+    for name, array in wanted.items():
+        np.testing.assert_allclose(after[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
+    assert lenet.main(tmp_path, epochs=12) > 0.96
+    assert {"loss.svg", "predict.c", "train_step.c"} <= {path.name for path in tmp_path.iterdir()}

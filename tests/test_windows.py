@@ -120,7 +120,7 @@ def called(graph: Graph, name: str) -> Graph:
 
 
 def test_pad_refuses() -> None:
-    with pytest.raises(TraceError, match="mode='empty'.*edge"):
+    with pytest.raises(TraceError, match=r"mode='empty'.*edge"):
         trace_function(lambda x: np.pad(x, 1, mode="empty"), (X1,))
     with pytest.raises(ValueError, match="does not take stat_length"):
         trace_function(lambda x: np.pad(x, 1, mode="edge", stat_length=2), (X1,))

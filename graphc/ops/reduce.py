@@ -112,19 +112,20 @@ def _largest(dtype: DType) -> float | int | bool:
     return math.inf if dtype.kind == "f" else int(np.iinfo(dtype.name).max)
 
 
-def _pick(y: Value, x: Value, node: Node) -> Value:
-    """The share of each element in the extremum: ties share evenly, as in JAX."""
-    hits = np.where(x == keep(y, node), np.ones_like(x), 0)
-    return hits / np.sum(hits, axis=_axes(node.params), keepdims=True)
+def _hits(y: Value, x: Value, node: Node) -> tuple[Value, Value]:
+    """Where the extremum is attained, and how often: ties share evenly, as in JAX."""
+    hits = x == keep(y, node)
+    return hits, np.sum(np.where(hits, np.ones_like(x), 0), axis=_axes(node.params))
 
 
 def _extremum_jvp(tangents: tuple[Value | None, ...], y: Value, node: Node) -> Value:
-    x = type(y)(node.operands[0])
-    return np.sum(_pick(y, x, node) * tangents[0], axis=_axes(node.params))
+    hits, count = _hits(y, type(y)(node.operands[0]), node)
+    return np.sum(np.where(hits, tangents[0], 0), axis=_axes(node.params)) / count
 
 
 def _extremum_vjp(g: Value, k: int, y: Value, node: Node) -> Value:
-    return _pick(y, type(y)(node.operands[0]), node) * keep(g, node)
+    hits, count = _hits(y, type(y)(node.operands[0]), node)
+    return np.where(hits, keep(g / count, node), 0)
 
 
 EXTREMUM = Stated(_extremum_jvp, _extremum_vjp)
