@@ -7,35 +7,58 @@ from graphc.errors import GraphcError
 from graphc.explain import Derivation, explain
 from graphc.kernel import Kernel
 from graphc.trace import at, cond, fori_loop, scan, while_loop
-from graphc.transform import grad, jvp, value_and_grad, vjp
+from graphc.transform import (
+    Coordinates,
+    Pattern,
+    checkpoint,
+    custom_derivative,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+    vmap,
+)
 from graphc.types import bool_, float32, float64, int32, int64
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Coordinates",
     "Derivation",
     "Graph",
     "GraphcError",
     "Kernel",
+    "Pattern",
     "Report",
     "at",
     "bool_",
     "check",
+    "checkpoint",
     "compile",
     "cond",
+    "custom_derivative",
     "errors",
     "explain",
     "float32",
     "float64",
     "fori_loop",
     "grad",
+    "hessian",
+    "hvp",
     "int32",
     "int64",
+    "jacobian",
     "jit",
     "jvp",
     "scan",
+    "stop_gradient",
     "trace",
     "value_and_grad",
     "vjp",
+    "vmap",
     "while_loop",
 ]

@@ -33,6 +33,7 @@ FLOORS = (
     ("explain",),
     ("api",),
     ("check",),
+    ("testing",),
     ("cli", "__init__"),
 )
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
