@@ -146,3 +146,20 @@ def test_misuse_names_both_sides():
         trace_function(lambda x: while_loop(lambda c: c + 1, lambda c: c, x), (float64,))
     with pytest.raises(ShapeError, match=r"cond decides on a scalar, not bool\[3\]"):
         trace_function(lambda x: cond(x > 0, lambda: x, lambda: x), (float64[3],))
+
+
+def test_branches_without_arguments_stay_inside_a_scan():
+    def f(w, h, xs):
+        def step(c, x):
+            return c * 0.5, cond(x > 1.0, lambda: np.sum(np.exp(w) * c), lambda: c[0])
+
+        return np.sum(scan(step, h, xs)[1])
+
+    w, xs = XS[:3, 0], np.array([0.0, 2.0, 3.0])
+    graph = trace_function(f, (w, H, xs)).graph
+    verify(graph)
+    assert not {"multiply", "exp"} & {x.op.name for x in graph.nodes}, "both branches ran outside"
+    states = [H, H / 2, H / 4]
+    want = states[0][0] + np.sum(np.exp(w) * states[1]) + np.sum(np.exp(w) * states[2])
+    assert reference.run(graph, [w, H, xs])[0] == pytest.approx(want)
+    np.testing.assert_allclose(grad(f)(w, H, xs), np.exp(w) * (states[1] + states[2]))

@@ -20,7 +20,7 @@ from graphc.trace.blocks import in_blocks, scan_length
 from graphc.trace.coverage import user_line
 from graphc.trace.names import is_tracing
 from graphc.trace.tensor import Tensor, as_tensor
-from graphc.trace.tracing import trace_function
+from graphc.trace.tracing import now, trace_function
 from graphc.types import BundleType, TensorType, bool_
 
 Body = Callable[..., Any]
@@ -187,10 +187,11 @@ def cond(pred: Any, true_fun: Body, false_fun: Body, *operands: Any) -> Any:
     test = pred if pred.node.dtype is bool_ else pred != 0
     leaves, tree = _tensors(operands)
     types = trees.unflatten(tree, [x.node.type for x in leaves])
+    start = now()
     then = trace_function(lambda *xs: true_fun(*xs), types, name="then")
     other = trace_function(lambda *xs: false_fun(*xs), types, name="otherwise")
     _check_branches(then, other)
-    graphs, outside = _close_together(then.graph, other.graph)
+    graphs, outside = _close_together(then.graph, other.graph, start=start)
     node = apply(
         COND, test.node, *(x.node for x in leaves), *outside, then=graphs[0], other=graphs[1]
     )
@@ -261,10 +262,13 @@ def close(graph: Graph) -> tuple[Graph, tuple[Node, ...]]:
     return closed, outside
 
 
-def _close_together(*graphs: Graph) -> tuple[list[Graph], tuple[Node, ...]]:
+def _close_together(
+    *graphs: Graph, start: int | None = None
+) -> tuple[list[Graph], tuple[Node, ...]]:
+    """`start`: what was made since then stays inside, for it may not be wanted at all."""
     captured: dict[Node, None] = {}
     for graph in graphs:
-        captured.update(dict.fromkeys(_captured(graph)))
+        captured.update(dict.fromkeys(_captured(graph, start)))
     outside = tuple(captured)
     closed = []
     for graph in graphs:
@@ -284,13 +288,13 @@ def _close_together(*graphs: Graph) -> tuple[list[Graph], tuple[Node, ...]]:
     return closed, outside
 
 
-def _captured(graph: Graph) -> list[Node]:
+def _captured(graph: Graph, start: int | None) -> list[Node]:
     """Nodes the graph uses that do not depend on its inputs, but for those without operands
     (constants), which stay inside."""
     depends = set(graph.inputs)
     found: dict[Node, None] = {}
     for node in walk(graph.outputs):
-        if any(x in depends for x in node.operands):
+        if any(x in depends for x in node.operands) or (start is not None and node.serial > start):
             depends.add(node)
     for node in (*walk(graph.outputs),):
         if node in depends:

@@ -14,7 +14,7 @@ import numpy as np
 from graphc import trees
 from graphc.errors import DTypeError, TraceError
 from graphc.graph import Graph, Node, apply, rebuild
-from graphc.ops.shape import INPUT
+from graphc.ops.shape import DIMENSION, INPUT
 from graphc.trace.names import is_tracing, naming
 from graphc.trace.tensor import Tensor, as_tensor
 from graphc.types import DType, TensorType, bool_, dtype_of, float64, int64
@@ -109,6 +109,11 @@ def abstract(
     return leaves, in_tree, list(map(_Names((), identifiers).claim, identifiers)), shown
 
 
+def now() -> int:
+    """A serial: nodes made before have a smaller one."""
+    return apply(DIMENSION, size=0).serial
+
+
 def trace_function(
     fn: Callable[..., Any],
     args: Sequence[Any],
@@ -126,6 +131,7 @@ def trace_function(
         kind = leaf_type(leaf, text)
         node = apply(INPUT, dtype=kind.dtype, shape=kind.shape)
         inputs.append(replace(node, name=identifier))
+    start = min((x.serial for x in inputs), default=None) or now()
     call_args, call_kwargs = trees.unflatten(in_tree, map(Tensor, inputs))
     outermost = not is_tracing()
     with naming() as namer:
@@ -140,7 +146,7 @@ def trace_function(
         ("",) * len(outputs),
         inspect.getdoc(fn) or "",
     )
-    graph = named(graph, namer.names(), _output_paths(out_tree))
+    graph = named(graph, namer.names(), _output_paths(out_tree), start)
     if outermost:
         _warn_if_long(graph)
     return Traced(graph, in_tree, out_tree, tuple(shown))
@@ -179,11 +185,14 @@ def _output_paths(out_tree: Any) -> list[str]:
     ]
 
 
-def named(graph: Graph, found: Mapping[Node, str], paths: Sequence[str]) -> Graph:
+def named(
+    graph: Graph, found: Mapping[Node, str], paths: Sequence[str], start: int | None = None
+) -> Graph:
     """The graph with the names its values have in the user's code, each used once.
 
     Inputs keep their argument names; then values in the user's order; a name that is taken gets a
-    number. An output without a name is called by its place in the result, or ``out``.
+    number. An output without a name is called by its place in the result, or ``out``. Nodes made
+    before `start` (the first input, if not given) belong to an outer trace.
     """
     chosen: dict[Node, str] = {x: x.name for x in graph.inputs if x.name}
     nodes = graph.nodes
@@ -195,7 +204,7 @@ def named(graph: Graph, found: Mapping[Node, str], paths: Sequence[str]) -> Grap
     names = _Names(chosen.values(), wanted.values())
     for node, name in wanted.items():
         chosen[node] = names.claim(name)
-    first = min((x.serial for x in graph.inputs), default=0)
+    first = min((x.serial for x in graph.inputs), default=0) if start is None else start
     image: dict[Node, Node] = {x: x for x in graph.inputs}
     for node in nodes:
         if node in image:
