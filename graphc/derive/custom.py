@@ -98,7 +98,7 @@ def _again(
     try:
         for node in walk(body.outputs):
             if node not in image:
-                building.locate = lambda source=node.source: source  # type: ignore[misc]  # default
+                building.locate = lambda source=node.source: source
                 operands = (image[x] for x in node.operands)
                 fresh = apply(node.op, *operands, **node.params)
                 image[node] = replace(fresh, name=node.name)

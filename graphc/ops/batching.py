@@ -79,7 +79,7 @@ def strided(operands: Values, mapped: Mapped, node: Node) -> Value:
 
 def _number(like: Value, size: Size, rank: int) -> Value:
     """The number of the example, to broadcast against indices of this rank behind it."""
-    ramp = like.arange(size)  # type: ignore[attr-defined]  # of trace.Tensor
+    ramp = like.arange(size)
     return np.reshape(ramp, (size, *(1,) * rank))
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from graphc.errors import ShapeError
 from graphc.graph import (
     Array,
@@ -77,7 +79,7 @@ def _same_index(at: Index, node: Node) -> Index:
 
 def _barrier_jvp(tangents: tuple[Value | None, ...], y: Value, node: Node) -> Value:
     (t,) = tangents[:1]
-    return t if t is not None else y * 0.0  # type: ignore[operator,no-any-return]  # of trace.Tensor
+    return np.zeros_like(y) if t is None else t
 
 
 def _barrier_vjp(g: Value, k: int, y: Value, node: Node) -> Value | None:

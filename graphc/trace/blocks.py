@@ -40,7 +40,7 @@ def scan_length(stacks: Sequence[Tensor], length: Any) -> Size:
     ):
         shown = ", ".join(str(x.node.type) for x in stacks)
         raise ShapeError(f"scan over {shown} with length={length}{place()}: the first sizes differ")
-    return found[0]  # type: ignore[return-value]  # None was refused above
+    return found[0]
 
 
 def in_blocks(

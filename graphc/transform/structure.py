@@ -35,6 +35,9 @@ from graphc.ops.shape import CONCATENATE, PAD, axes
 from graphc.reference import fixed
 from graphc.types import BundleType, Dim
 
+# mypy: disable-error-code="arg-type,call-overload"
+# Sizes are ints here, for `dependence` has refused others.
+
 Bits = Array
 """An array of Python ints: bit j of element i says whether it depends on element j."""
 
@@ -180,7 +183,7 @@ def _contraction(node: Node, given: Sequence[Bits | None], found: Found) -> Bits
             if j != k and mask is not None:
                 value = np.where(mask, value, 0)
         result = result | union(value, range(len(output), len(labels)))
-    return np.asarray(np.broadcast_to(result, tuple(node.shape)), object)  # type: ignore[arg-type]  # ints here
+    return np.asarray(np.broadcast_to(result, tuple(node.shape)), object)
 
 
 def _spread(x: Array, mine: Sequence[int], labels: Sequence[int]) -> Array:
@@ -199,7 +202,7 @@ def _gather(node: Node, x: Bits, places: Sequence[Array | None]) -> Bits:
     if all(i is not None for i in places):
         return np.asarray(node.op.evaluate(fixed(node.params, {}), x, *places), object)
     every = union(x, axes(node.params))
-    return np.asarray(np.broadcast_to(every, tuple(node.shape)), object)  # type: ignore[arg-type]  # ints here
+    return np.asarray(np.broadcast_to(every, tuple(node.shape)), object)
 
 
 def _scatter(node: Node, base: Bits, updates: Bits, places: Sequence[Array | None]) -> Bits:
