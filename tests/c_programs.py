@@ -374,7 +374,10 @@ def program(seed: int, dtype: str = "float64") -> Program:
 
 def derived(writer: Writer, names: list[str], results: list[str], mode: str) -> list[str]:
     """The program's results made a loss, and its gradient or a step downhill."""
-    ends = [writer.pick(ENDS[:3] if not writer.shapes[x] else ENDS).format(x) for x in results]
+    ends = []
+    for x in results:
+        fitting = ENDS[:3] if not writer.shapes[x] else ENDS[:5] if 0 in writer.shapes[x] else ENDS
+        ends.append(writer.pick(fitting).format(x))
     given = ", ".join(names)
     wrt = tuple(i for i in range(len(names)) if writer.flip(0.8)) or (0,)
     body = [f"    {line}" for line in writer.lines]

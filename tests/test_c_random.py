@@ -61,6 +61,8 @@ def run(program: c_programs.Program, folder: Path) -> None:
     ]
     for compiled in build(graphs, folder, ("-std=c11", "-O1", "-ffp-contract=off")):
         name = compiled.program.name
+        long = [line for line in compiled.unit.source.splitlines() if len(line) > 100]
+        assert not long, f"{name} has lines over 100 columns: {long}"
         check(compiled(arrays, dims), want, tolerance, f"C of {name}")
         found = loops_run.run(compiled.program, arrays, dims)
         check(found, want, tolerance, f"loops of {name}")
