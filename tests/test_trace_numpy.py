@@ -154,7 +154,7 @@ def test_binary_ufunc(name: str) -> None:
 
 
 def name_of(key: Any) -> str:
-    return key if isinstance(key, str) else f"{key.__module__}.{key.__name__}"
+    return key if isinstance(key, str) else f"{getattr(key, '__module__', 'numpy')}.{key.__name__}"
 
 
 @pytest.mark.parametrize("key", UNARY, ids=name_of)

@@ -127,6 +127,38 @@ def test_the_line_is_cited(number: int) -> None:
         trace_function(REFUSED[number][0], (float64[3],))
 
 
+WRITERS: list[Callable[[Any], Any]] = [
+    lambda x: np.put(x, [0], 1.0),
+    lambda x: np.place(x, [True, False, True], 1.0),
+    lambda x: np.putmask(x, x > 0, 1.0),
+    lambda x: np.copyto(x, np.ones(3)),
+    lambda x: np.fill_diagonal(np.outer(x, x), 1.0),
+    lambda x: np.put_along_axis(x, np.array([0]), 1.0, 0),
+]
+SHAPED: list[Callable[[Any], Any]] = [
+    lambda x: np.nonzero(x),
+    lambda x: np.flatnonzero(x),
+    lambda x: np.argwhere(x),
+    lambda x: np.unique(x),
+    lambda x: np.bincount(x.astype(int)),
+    lambda x: np.trim_zeros(x),
+    lambda x: np.extract(x > 0, x),
+    lambda x: np.compress(x > 0, x),
+]
+
+
+@pytest.mark.parametrize("number", range(len(WRITERS)))
+def test_writing_into_a_traced_value_is_refused(number: int) -> None:
+    with pytest.raises(TraceError, match=rf"writes into an array{LINE}: use "):
+        trace_function(WRITERS[number], (float64[3],))
+
+
+@pytest.mark.parametrize("number", range(len(SHAPED)))
+def test_shapes_that_depend_on_data_are_refused(number: int) -> None:
+    with pytest.raises(TraceError, match=rf"shape (that )?depends on data{LINE}: "):
+        trace_function(SHAPED[number], (float64[3],))
+
+
 def test_the_line_is_the_users() -> None:
     first = branch.__code__.co_firstlineno
     with pytest.raises(

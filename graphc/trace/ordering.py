@@ -45,6 +45,8 @@ def sort(
     a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None
 ) -> Tensor:
     """np.sort; nan comes last. Its derivative goes where the elements went."""
+    if axis is not None:
+        normalize_axis(axis, as_tensor(a).ndim)
     x, axis = _one_axis(a, axis)
     return along(x, argsort(x, axis, kind, order), axis)
 
@@ -53,6 +55,7 @@ def partition(
     a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect", order: Any = None
 ) -> Tensor:
     """np.partition: all of it sorted, which every partition may be."""
+    _check_places(a, kth, axis)
     return sort(a, axis, None, order)
 
 
@@ -60,7 +63,16 @@ def argpartition(
     a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect", order: Any = None
 ) -> Tensor:
     """np.argpartition: the order of all of it."""
+    _check_places(a, kth, axis)
     return argsort(a, axis, None, order)
+
+
+def _check_places(a: Any, kth: Any, axis: int | None) -> None:
+    x, axis = _one_axis(a, axis)
+    size = x.node.shape[axis] if x.ndim else 1
+    for k in np.ravel(kth).tolist():
+        if isinstance(size, int) and size and not -size <= k < size:
+            raise ShapeError(f"kth={k} is out of bounds for an axis of size {size}")
 
 
 def _sorted_rows(a: Any, axis: Any) -> tuple[Tensor, tuple[int, ...], int]:
@@ -255,6 +267,7 @@ def _cumulative(fn: Any) -> Any:
         value = as_tensor(x)
         if axis is None and value.ndim != 1:
             raise ValueError("axis is needed for arrays of more than one dimension")
+        value = value if value.ndim else reshape(value, (1,))
         axis = normalize_axis(axis or 0, value.ndim)
         found = fn(value, axis, dtype)
         if not include_initial:
