@@ -179,12 +179,12 @@ class CustomDerivative:
     def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments by position, defaults filled in, as the rules take them."""
         bound = inspect.signature(self._fn).bind(*args, **kwargs)
-        bound.apply_defaults()
         if bound.kwargs:
             raise TraceError(
                 f"{self._name} has rules for its positional arguments and cannot take "
                 f"{', '.join(bound.kwargs)} by name only"
             )
+        bound.apply_defaults()
         return bound.args
 
     def _traced(self, fn: Function, args: Sequence[Any], what: str) -> Traced:
