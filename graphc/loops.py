@@ -122,11 +122,35 @@ class If:
 
 
 @dataclass(frozen=True, slots=True)
+class Matrix:
+    """A matrix in a buffer: its first element, and the steps between rows and between terms (the
+    elements that a product sums over)."""
+
+    buffer: str
+    start: Size
+    row: Size
+    term: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """c += left right: rows x columns, summed over terms; columns lie side by side."""
+
+    dtype: DType
+    rows: Size
+    columns: Size
+    terms: Size
+    left: Matrix
+    right: Matrix
+    into: Matrix
+
+
+@dataclass(frozen=True, slots=True)
 class Comment:
     text: str
 
 
-Stmt = Let | Declare | Assign | Store | Loop | While | If | Comment
+Stmt = Let | Declare | Assign | Store | Loop | While | If | Contract | Comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +305,16 @@ def verify(program: Program) -> None:
             elif isinstance(part, Position):
                 check_size(part.size, scope, stmt)
 
+    def check_contract(stmt: Contract, scope: dict[str, DType]) -> None:
+        for size in (stmt.rows, stmt.columns, stmt.terms):
+            check_size(size, scope, stmt)
+        for side in (stmt.left, stmt.right, stmt.into):
+            check_expr(Read(side.buffer, side.start, stmt.dtype), scope, stmt)
+            check_size(side.row, scope, stmt)
+            check_size(side.term, scope, stmt)
+        if stmt.into.buffer not in writable:
+            raise VerifyError(f"{stmt.into.buffer!r} cannot be written: {stmt}")
+
     def check(body: tuple[Stmt, ...], scope: dict[str, DType]) -> dict[str, DType]:
         scope = dict(scope)
         for stmt in body:
@@ -303,6 +337,8 @@ def verify(program: Program) -> None:
             elif isinstance(stmt, Loop):
                 check_size(stmt.extent, scope, stmt)
                 check(stmt.body, {**scope, stmt.var: int64})
+            elif isinstance(stmt, Contract):
+                check_contract(stmt, scope)
             elif isinstance(stmt, If):
                 check(stmt.then, scope)
                 check(stmt.other, scope)
@@ -345,6 +381,12 @@ def format_program(program: Program) -> str:
                     lines.append(f"{indent}{stmt.buffer}[{stmt.index}] = {format_expr(stmt.value)}")
                 case Comment():
                     lines.append(f"{indent}# {stmt.text}")
+                case Contract():
+                    shape = f"{stmt.rows} x {stmt.columns} x {stmt.terms}"
+                    lines.append(
+                        f"{indent}{stmt.into.buffer} += {stmt.left.buffer} @ "
+                        f"{stmt.right.buffer} ({shape})"
+                    )
                 case Loop():
                     lines.append(f"{indent}for {stmt.var} < {stmt.extent}:")
                     show(stmt.body, indent + "  ")

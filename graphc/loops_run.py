@@ -19,6 +19,7 @@ from graphc.loops import (
     Apply,
     Assign,
     Buffer,
+    Contract,
     Declare,
     Expr,
     If,
@@ -118,6 +119,8 @@ class _Machine:
                     while self.value(condition):
                         self.body(inner)
                         self.body(test)
+                case Contract():
+                    self.contract(stmt)
                 case If(condition, then, other):
                     self.body(then if self.value(condition) else other)
                 case While(test, condition, inner):
@@ -127,6 +130,22 @@ class _Machine:
                         self.body(test)
                 case If(condition, then, other):
                     self.body(then if self.value(condition) else other)
+
+    def contract(self, stmt: Contract) -> None:
+        """A matrix product, one element at a time."""
+        rows, columns, terms = (self.size(s) for s in (stmt.rows, stmt.columns, stmt.terms))
+        left, right, into = (
+            (m.buffer, self.size(m.start), self.size(m.row), self.size(m.term))
+            for m in (stmt.left, stmt.right, stmt.into)
+        )
+        for i, j in np.ndindex(rows, columns):
+            spot = into[1] + i * into[2] + j
+            total = self.read(into[0], spot)
+            for p in range(terms):
+                a = self.read(left[0], left[1] + i * left[2] + p * left[3])
+                b = self.read(right[0], right[1] + p * right[3] + j)
+                total = total + a * b
+            self.store(into[0], spot, total)
 
     def value(self, expr: Expr) -> Scalar:
         match expr:

@@ -171,6 +171,95 @@ static inline int64_t to_i64_${ suffix }(${ T } x)
         ? (int64_t)x : INT64_MIN;
 }
 
+/*% elif helper == "contract" %*/
+#if defined(__GNUC__)
+/* Vectors as wide as the machine's, and as many rows of sums as its registers hold. */
+#if defined(__AVX512F__)
+enum { LANES_${ suffix } = 64 / sizeof(${ T }), ROWS_${ suffix } = 12 };
+#elif defined(__AVX__)
+enum { LANES_${ suffix } = 32 / sizeof(${ T }), ROWS_${ suffix } = 6 };
+#else
+enum { LANES_${ suffix } = 16 / sizeof(${ T }), ROWS_${ suffix } = 6 };
+#endif
+typedef ${ T } lanes_${ suffix } __attribute__((
+    vector_size(LANES_${ suffix } * sizeof(${ T })), aligned(sizeof(${ T })), may_alias));
+#if defined(__clang__)
+#define FUSED_${ suffix }
+#define UNROLL_${ suffix } _Pragma("unroll")
+#else
+#define FUSED_${ suffix } __attribute__((optimize("O3", "fp-contract=fast")))
+#define UNROLL_${ suffix } _Pragma("GCC unroll 16")
+#endif
+
+/*% for name, rows, columns in [("wide", "ROWS_" + suffix, 2), ("few", "4", 2), ("row", "1", 2),
+                                ("thin", "6", 1), ("one", "1", 1)] %*/
+/* c += a b for ${ rows } rows and ${ columns } vectors of columns; the sums stay in registers. */
+FUSED_${ suffix } static void tile_${ name }_${ suffix }(
+    int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term, const ${ T } *b, int64_t b_term,
+    ${ T } *c, int64_t c_row)
+{
+    lanes_${ suffix } sum[${ rows }][${ columns }] = {0};
+    for (int64_t p = 0; p < terms; ++p) {
+        lanes_${ suffix } right[${ columns }];
+        UNROLL_${ suffix }
+        for (int v = 0; v < ${ columns }; ++v)
+            right[v] = *(const lanes_${ suffix } *)(b + p * b_term + v * LANES_${ suffix });
+        UNROLL_${ suffix }
+        for (int r = 0; r < ${ rows }; ++r) {
+            const ${ T } left = a[r * a_row + p * a_term];
+            UNROLL_${ suffix }
+            for (int v = 0; v < ${ columns }; ++v)
+                sum[r][v] += left * right[v];
+        }
+    }
+    UNROLL_${ suffix }
+    for (int r = 0; r < ${ rows }; ++r) {
+        UNROLL_${ suffix }
+        for (int v = 0; v < ${ columns }; ++v)
+            *(lanes_${ suffix } *)(c + r * c_row + v * LANES_${ suffix }) += sum[r][v];
+    }
+}
+
+/*% endfor %*/
+#endif
+/* c += a b: rows of a and c, columns of b and c side by side, summed over terms. */
+static void contract_${ suffix }(
+    int64_t rows, int64_t columns, int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term,
+    const ${ T } *b, int64_t b_term, ${ T } *c, int64_t c_row)
+{
+    int64_t j = 0;
+#if defined(__GNUC__)
+    for (; j + 2 * LANES_${ suffix } <= columns; j += 2 * LANES_${ suffix }) {
+        int64_t i = 0;
+        for (; i + ROWS_${ suffix } <= rows; i += ROWS_${ suffix })
+            tile_wide_${ suffix }(terms, a + i * a_row, a_row, a_term, b + j, b_term,
+                c + i * c_row + j, c_row);
+        for (; i + 4 <= rows; i += 4)
+            tile_few_${ suffix }(terms, a + i * a_row, a_row, a_term, b + j, b_term,
+                c + i * c_row + j, c_row);
+        for (; i < rows; ++i)
+            tile_row_${ suffix }(terms, a + i * a_row, a_row, a_term, b + j, b_term,
+                c + i * c_row + j, c_row);
+    }
+    for (; j + LANES_${ suffix } <= columns; j += LANES_${ suffix }) {
+        int64_t i = 0;
+        for (; i + 6 <= rows; i += 6)
+            tile_thin_${ suffix }(terms, a + i * a_row, a_row, a_term, b + j, b_term,
+                c + i * c_row + j, c_row);
+        for (; i < rows; ++i)
+            tile_one_${ suffix }(terms, a + i * a_row, a_row, a_term, b + j, b_term,
+                c + i * c_row + j, c_row);
+    }
+#endif
+    for (int64_t i = 0; i < rows; ++i) {
+        for (int64_t p = 0; p < terms; ++p) {
+            const ${ T } left = a[i * a_row + p * a_term];
+            for (int64_t q = j; q < columns; ++q)
+                c[i * c_row + q] += left * b[p * b_term + q];
+        }
+    }
+}
+
 /*% elif helper == "sigmoid" %*/
 /* 1 / (1 + exp(-x)); exp never overflows. */
 static inline ${ T } sigmoid_${ suffix }(${ T } x)

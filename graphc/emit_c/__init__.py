@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphc.emit_c.expression import Printer, literal
-from graphc.emit_c.functions import C_TYPES
+from graphc.emit_c.functions import C_TYPES, SUFFIX
 from graphc.emit_c.lanes import lane_sums
 from graphc.loops import (
     Apply,
@@ -17,12 +17,14 @@ from graphc.loops import (
     Assign,
     Buffer,
     Comment,
+    Contract,
     Declare,
     Expr,
     If,
     Let,
     Local,
     Loop,
+    Matrix,
     Program,
     Read,
     Stmt,
@@ -32,7 +34,7 @@ from graphc.loops import (
     negated,
 )
 from graphc.resources import render
-from graphc.types import dtype_of
+from graphc.types import Size, dtype_of
 
 COLUMNS = 100
 NOTE_COLUMN = 44
@@ -54,6 +56,7 @@ HELPER_ORDER = (
     "power",
     "to_i32",
     "to_i64",
+    "contract",
     "sigmoid",
     "softplus",
     "logaddexp",
@@ -264,6 +267,8 @@ class _Writer:
                 self.put("break;", depth + 2)
                 self.body(stmt.body, depth + 1)
                 self.put("}", depth)
+            case Contract():
+                self.put(self.contract(stmt), depth)
             case If():
                 self.put(f"if ({p.text(stmt.condition)}) {{", depth)
                 self.body(stmt.then, depth + 1)
@@ -279,6 +284,21 @@ class _Writer:
             if sign:
                 return f"{place} {sign}= {self.printer.text(value.args[1])};"
         return f"{place} = {self.printer.text(value)};"
+
+    def contract(self, stmt: Contract) -> str:
+        """A call of the tiled product."""
+        p, suffix = self.printer, SUFFIX[str(stmt.dtype)]
+        p.helpers.add(("contract", suffix))
+
+        def matrix(side: Matrix, *steps: Size) -> str:
+            p.used.add(side.buffer)
+            start = "" if side.start == 0 else f" + {p.size(side.start)[0]}"
+            return ", ".join([side.buffer + start, *(p.size(step)[0] for step in steps)])
+
+        sizes = ", ".join(p.size(size)[0] for size in (stmt.rows, stmt.columns, stmt.terms))
+        left = matrix(stmt.left, stmt.left.row, stmt.left.term)
+        right, into = matrix(stmt.right, stmt.right.term), matrix(stmt.into, stmt.into.row)
+        return f"contract_{suffix}({sizes}, {left}, {right}, {into});"
 
     def loop(self, loop: Loop, depth: int) -> None:
         p = self.printer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from graphc import loops
@@ -34,6 +34,7 @@ from graphc.loops import (
     Store,
 )
 from graphc.lower.domain import Access, axis_name, operand_indices, resolve
+from graphc.lower.guards import combined, guards_of, is_placed
 from graphc.lower.index import decide, replace, simplify
 from graphc.lower.naming import Names
 from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
@@ -46,7 +47,8 @@ from graphc.lower.sums import (
     is_sum,
     summed_by,
 )
-from graphc.types import Dim, Size, int64, names, strides
+from graphc.lower.tiling import is_tiled
+from graphc.types import Dim, Size, int64, strides
 
 LONGEST_INLINE = 6
 
@@ -180,6 +182,8 @@ class Writer:
                 return []
             case Region() | Scatter() | Running() | Sort():
                 return self.region(self, node, extents)
+            case Contraction() if is_tiled(node):
+                return self.region(self, node, extents) if self.is_needed(node) else []
         if not self.is_needed(node):
             return []
         return self.computed(node, extents)
@@ -211,7 +215,8 @@ class Writer:
         """Whether a value is written where it is used: once, in the same loop, unnamed, short."""
         if len(used) != 1 or node.name or used[0].path != spot.path:
             return False
-        if isinstance(used[0].domain.node.op.element, Region | Sequential):
+        reader = used[0].domain.node
+        if isinstance(reader.op.element, Region | Sequential) or is_tiled(reader):
             return False  # it reads it in every step
         parts = list(loops.parts(value))
         return len(parts) <= 2 * LONGEST_INLINE and not any(
@@ -326,8 +331,12 @@ class Writer:
                 return size
             case Literal(int(i)):
                 return i
+        value = loops.cast(value, int64)
+        for let in self.prelude:
+            if let.value == value and is_placed(value):
+                return Dim.named(let.name)
         name = self.names.fresh("at")
-        self.prelude.append(Let(name, loops.cast(value, int64)))
+        self.prelude.append(Let(name, value))
         return Dim.named(name)
 
     def flush(self, *values: Expr) -> list[Stmt]:
@@ -362,37 +371,6 @@ class Writer:
             )
             return self.names.take(f"{self.stored[node].name}_{tail}")
         return self.names.take(node.name)
-
-
-def guards_of(name: str, expr: Expr, guards: tuple[Expr, ...] = ()) -> Iterator[tuple[Expr, ...]]:
-    """For each use of an index the conditions on positions that hold where it is evaluated."""
-    match expr:
-        case Read(_, size) | Position(size):
-            if name in names(size):
-                yield guards
-        case Local(used):
-            if used == name:
-                yield guards
-        case Apply("select", (test, then, other)) if _is_structural(test):
-            yield from guards_of(name, test, guards)
-            yield from guards_of(name, then, (*guards, test))
-            yield from guards_of(name, other, (*guards, loops.negated(test)))
-        case Apply():
-            for arg in expr.args:
-                yield from guards_of(name, arg, guards)
-
-
-def _is_structural(test: Expr) -> bool:
-    """Whether a condition is about positions only: where an array ends, say."""
-    return not any(isinstance(part, Read | Local) for part in loops.parts(test))
-
-
-def combined(function: str, conditions: Sequence[Expr]) -> Expr:
-    """All of them, or any of them; each once."""
-    first, *others = dict.fromkeys(conditions)
-    for other in others:
-        first = loops.predicate(function, first, other)
-    return first
 
 
 def read_array(name: str, node: Node, start: Size = 0) -> Leaf:

@@ -19,6 +19,7 @@ from graphc.graph import (
     View,
 )
 from graphc.loops import Expr, Literal, Position
+from graphc.lower.tiling import is_tiled
 from graphc.ops.reduce import label_sizes, subscripts
 from graphc.ops.shape import axes, broadcast_index
 from graphc.types import Dim, Shape, Size, strides, substitute
@@ -92,7 +93,7 @@ def operand_indices(node: Node, extents: Shape) -> tuple[Index, ...]:
     element = node.op.element
     if isinstance(element, Reduction):
         return (index_of(extents, tuple(range(len(extents)))),)
-    if isinstance(element, Region | Sequential):
+    if isinstance(element, Region | Sequential) or is_tiled(node):
         return tuple(tuple(Dim.named(f"?{d}") for d in range(x.type.rank)) for x in node.operands)
     if isinstance(element, Part):
         return ((),)
@@ -119,7 +120,7 @@ def domain(node: Node) -> Domain:
         extents = node.operands[0].shape
         gone = axes(node.params)
         output = tuple(a for a in range(len(extents)) if a not in gone)
-    elif isinstance(element, Contraction):
+    elif isinstance(element, Contraction) and not is_tiled(node):
         inputs, labels = subscripts(node.params)
         sizes = label_sizes(tuple(x.shape for x in node.operands), inputs)
         place = _label_axes(inputs, labels)
@@ -136,10 +137,10 @@ def domain(node: Node) -> Domain:
     for operand, index in zip(node.operands, operand_indices(node, extents), strict=True):
         resolve(operand, index, meet, unknown)
     order = tuple(a for a in range(len(extents)) if extents[a] != 1)
-    if isinstance(element, Part | Sequential):
+    if isinstance(element, Part | Sequential) or is_tiled(node):
         order = ()  # written all of it at once, by its region or in loops of its own
     streams = not isinstance(element, Contraction)
-    if isinstance(element, Contraction):
+    if isinstance(element, Contraction) and not is_tiled(node):
         streamed = _streamed(order, output, accesses)
         streams = streamed is not None
         order = (

@@ -11,6 +11,8 @@ from graphc.lower.domain import resolve
 from graphc.lower.index import simplify
 from graphc.lower.scope import RegionPlan, Scope, items_of, length_of, row_of
 from graphc.lower.sequential import copy, write_sequential
+from graphc.lower.tiles import write_tiled
+from graphc.lower.tiling import is_tiled
 from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
 from graphc.types import Size
 
@@ -33,6 +35,11 @@ class RegionWriter:
         if isinstance(node.op.element, Sequential):
             scratch = found.own[0].name if found.own else ""
             return write_sequential(writer, node, scratch, outer, names, extents)
+        if is_tiled(node):
+            array = self.scope.stored[node]
+            return list(
+                write_tiled(node, array.name, array.start, found.copies, outer, names, extents)
+            )
         writers = {SCAN: self.scan, WHILE: self.repeat, COND: self.branch}
         stmts = writers[node.op](writer, node, found, outer, extents)
         for k, item in items_of(self.scope.graph, node).items():

@@ -12,6 +12,8 @@ from graphc.lower.domain import is_computed
 from graphc.lower.naming import Names
 from graphc.lower.schedule import Schedule, schedule
 from graphc.lower.storage import Array, Target, align, arrays, lives, plan_offsets
+from graphc.lower.tiles import packed
+from graphc.lower.tiling import is_tiled, tiling
 from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
 from graphc.ops.elementwise import CAST
 from graphc.ops.shape import axes
@@ -58,6 +60,8 @@ class RegionPlan:
     results: list[str | None] = field(default_factory=list)
     own: list[Buffer] = field(default_factory=list)
     scopes: list[Scope] = field(default_factory=list)
+    copies: dict[int, str] = field(default_factory=dict)
+    """For a contraction the operands that are copied first, and the arrays of the copies."""
     bodies_at: Size = 0
     size: Size = 0
     var: str = ""
@@ -128,7 +132,7 @@ def plan_scope(
     regions = {
         node: _plan_region(node, graph, stored, names, loop_names)
         for node in plan.placed
-        if isinstance(node.op.element, Region | Sequential)
+        if isinstance(node.op.element, Region | Sequential) or is_tiled(node)
     }
     inside = {node: region.size for node, region in regions.items()}
     offsets, total = plan_offsets(lives(graph, plan, stored, outputs, inside))
@@ -157,6 +161,13 @@ def _plan_region(
         if isinstance(region.op.element, Sort):  # merges a row into an array beside it
             (axis,) = axes(region.params)
             found.add(names.take("merged"), region, (region.shape[axis],))
+        return found
+    tiles = tiling(region)
+    if tiles is not None:
+        for k in packed(region, tiles, stored):
+            shape = tuple(tiles.sizes[i] for i in tiles.order(region, k))
+            found.copies[k] = names.take("packed")
+            found.add(found.copies[k], region, shape)
         return found
     items = items_of(graph, region)
     planner = {SCAN: _plan_scan, WHILE: _plan_while, COND: _plan_cond}[region.op]

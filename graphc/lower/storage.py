@@ -14,6 +14,7 @@ from graphc.graph import Graph, Index, Node, Part, Sequential
 from graphc.lower.domain import Access, axis_name
 from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
 from graphc.lower.sums import is_open
+from graphc.lower.tiling import is_tiled
 from graphc.types import Dim, Shape, Size, floordiv, product, substitute
 
 ALIGNMENT = 64
@@ -143,7 +144,7 @@ def needs_array(node: Node, readers: Iterable[Placed], plan: Schedule) -> bool:
     """Whether a place reads the value through memory."""
     spot = plan.placed[node]
     element = node.op.element
-    if is_open(spot) or isinstance(element, Sequential):
+    if is_open(spot) or isinstance(element, Sequential) or is_tiled(node):
         return True
     if isinstance(element, Part) and node.shape:  # even one element is an array to its region
         return True

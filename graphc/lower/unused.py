@@ -8,6 +8,7 @@ from dataclasses import replace
 from graphc.loops import (
     Assign,
     Comment,
+    Contract,
     Declare,
     If,
     Let,
@@ -52,6 +53,11 @@ def _read(body: tuple[Stmt, ...]) -> Iterator[str]:
             yield from names(stmt.index)
         if isinstance(stmt, Loop):
             yield from names(stmt.extent)
+        if isinstance(stmt, Contract):
+            yield from (stmt.left.buffer, stmt.right.buffer)
+            for side in (stmt.left, stmt.right, stmt.into):
+                for size in (side.start, side.row, side.term):
+                    yield from names(size)
         for value in values(stmt):
             for part in parts(value):
                 match part:
@@ -81,6 +87,8 @@ def _kept(body: tuple[Stmt, ...], used: set[str]) -> tuple[Stmt, ...]:
             case If():
                 stmt = replace(stmt, then=_kept(stmt.then, used), other=_kept(stmt.other, used))
                 wanted = bool(stmt.then or stmt.other)
+            case Contract():
+                wanted = stmt.into.buffer in used
             case Comment():
                 wanted = True
         if wanted:
