@@ -38,7 +38,7 @@ COMBINE = ("set", "add", "multiply", "maximum", "minimum")
 
 
 def _size(params: Params) -> Size:
-    return params["size"]  # type: ignore[return-value]  # a size by construction
+    return params["size"]
 
 
 def _infer_wrap(types: tuple[TensorType, ...], params: Params) -> TensorType:
@@ -48,7 +48,7 @@ def _infer_wrap(types: tuple[TensorType, ...], params: Params) -> TensorType:
 
 
 def _evaluate_wrap(params: Params, i: Array) -> Array:
-    size = int(params["size"])  # type: ignore[arg-type]  # fixed by the reference
+    size = int(params["size"])
     wrong = i[(i < -size) | (i >= size)]
     if wrong.size:
         raise IndexRangeError(

@@ -54,7 +54,7 @@ WINDOWS = Op(
     "windows",
     _infer_windows,
     lambda params, x: np.ascontiguousarray(
-        np.lib.stride_tricks.sliding_window_view(x, sizes(params, "window"), axes(params))  # type: ignore[arg-type]  # ints when evaluated
+        np.lib.stride_tricks.sliding_window_view(x, sizes(params, "window"), axes(params))
     ),
     View(_windows_index),
     Linear(_transpose_windows),

@@ -128,7 +128,7 @@ def _expanded(k: Any) -> list[Any]:
 
 def known(x: Tensor) -> np.ndarray[Any, Any] | None:
     """The array a constant holds."""
-    return x.node.params["value"].array if x.node.op is CONSTANT else None  # type: ignore[union-attr]  # a Constant
+    return x.node.params["value"].array if x.node.op is CONSTANT else None
 
 
 def within(i: Tensor, size: Size) -> Tensor:

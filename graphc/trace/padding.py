@@ -147,7 +147,7 @@ def _places(x: Tensor, axis: int, sides: tuple[Size, Size], mode: str) -> Any:
     """Where each element of the padded axis comes from: an array, traced for run-time sizes."""
     size = x.node.shape[axis]
     if isinstance(size, int) and all(isinstance(side, int) for side in sides):
-        return np.pad(np.arange(size), sides, mode=mode)  # type: ignore[call-overload]  # one of its modes
+        return np.pad(np.arange(size), sides, mode=mode)
     low, high = sides
     i = x.arange(low + size + high) - as_tensor(low)
     n = as_tensor(size)

@@ -217,4 +217,4 @@ def _is_unique(parts: Key) -> bool:
     return bool(found) and len(np.unique(np.stack(found), axis=1).T) == product(parts.shape)
 
 
-Tensor.at = property(At)  # type: ignore[attr-defined]  # methods live with their functions
+Tensor.at = property(At)
