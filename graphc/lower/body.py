@@ -35,7 +35,7 @@ from graphc.loops import (
 )
 from graphc.lower.domain import Access, axis_name, operand_indices, resolve
 from graphc.lower.guards import combined, guards_of, is_placed
-from graphc.lower.index import decide, replace, simplify
+from graphc.lower.index import decide, in_order, replace, simplify
 from graphc.lower.naming import Names
 from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
 from graphc.lower.storage import Array, is_local, operands_at
@@ -355,7 +355,7 @@ class Writer:
             done.append(Let(let.name, value))
             readers.append(value)
         self.prelude.clear()
-        return done[::-1]
+        return in_order(done[::-1])
 
     def extents_of(self, spot: Placed, extents: Mapping[str, Size]) -> dict[str, Size]:
         return {**extents, **{n.var: n.extent for n in spot.path}}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from graphc.loops import Let, Local, Position, Read, parts
 from graphc.types import (
     FUNCTIONS,
     Atom,
@@ -13,6 +14,7 @@ from graphc.types import (
     at_most,
     below,
     map_atoms,
+    names,
     split,
     substitute,
 )
@@ -129,3 +131,32 @@ def decide(comparison: str, difference: Size, extents: Extents) -> bool | None:
     if low is not None and at_most(0, low):
         return comparison == "greater_equal"
     return None
+
+
+def in_order(lets: Sequence[Let]) -> list[Let]:
+    """The same, each after those it reads: the guard of one index may ask for another."""
+    waiting = {let.name: let for let in lets}
+    done: list[Let] = []
+
+    def put(let: Let) -> None:
+        if waiting.pop(let.name, None) is not None:
+            for name in _used(let):
+                if name in waiting:
+                    put(waiting[name])
+            done.append(let)
+
+    for let in lets:
+        put(let)
+    return done
+
+
+def _used(let: Let) -> Iterator[str]:
+    """The locals and indices in a value."""
+    for part in parts(let.value):
+        match part:
+            case Local(name):
+                yield name
+            case Position(size):
+                yield from names(size)
+            case Read(_, index):
+                yield from names(index)
