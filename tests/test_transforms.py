@@ -432,7 +432,6 @@ def test_misuse_is_a_sentence() -> None:
 def test_the_pytest_helper_fails_by_name() -> None:
     assert_derivatives(lambda p, x: np.tanh(x @ p["w"]), {"w": graphc.float64[3, 2]},
                        graphc.float64["n", 3], order=2)  # fmt: skip
-    wrong = custom_derivative(np.sin)
     f = custom_derivative(lambda x: np.sin(x))
     f.defvjp(lambda x: (np.sin(x), x), lambda x, g: (g * np.cos(x) * 1.001,))
     with pytest.raises(CheckError, match="J v against central differences"):
@@ -440,6 +439,5 @@ def test_the_pytest_helper_fails_by_name() -> None:
     g = custom_derivative(lambda x: np.sin(x))
     g.defvjp(lambda x: (np.sin(x), x), lambda x, g: (g * (np.cos(stop_gradient(x))),))
     assert_derivatives(lambda x: g(x), X)
-    with pytest.raises(CheckError, match="pulled.*J v against central differences"):
+    with pytest.raises(CheckError, match=r"pulled.*J v against central differences"):
         assert_derivatives(lambda x: g(x), X, order=2)
-    assert wrong(0.5) == np.sin(0.5)

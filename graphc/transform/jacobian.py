@@ -97,17 +97,18 @@ def is_forward(mode: str, wrt: Sequence[Node], outputs: Sequence[Node]) -> bool:
     """Whether to push forward: fewer columns than rows, or a loop that only goes that way."""
     if mode != "auto":
         return mode == "forward"
-    if _has_while(outputs):
+    if has_while(outputs):
         return True
     columns, rows = (sum((x.type.size for x in nodes), 0) for nodes in (wrt, outputs))
     return at_most(columns, rows) or not at_most(rows, columns)
 
 
-def _has_while(outputs: Sequence[Node]) -> bool:
+def has_while(outputs: Sequence[Node]) -> bool:
+    """Whether there is a loop without a bound, which has no reverse."""
     graph = Graph("", (), tuple(outputs), ("",) * len(outputs))
     return any(
         node.op is WHILE
-        or any(isinstance(v, Graph) and _has_while(v.outputs) for v in node.params.values())
+        or any(isinstance(v, Graph) and has_while(v.outputs) for v in node.params.values())
         for node in graph.nodes
     )
 
@@ -219,6 +220,7 @@ __all__ = [
     "by_argument",
     "check_floats",
     "dense_jacobian",
+    "has_while",
     "hvp",
     "is_forward",
     "pulled",

@@ -28,7 +28,7 @@ from graphc.transform.gradients import (
     linearizable,
     split_argnums,
 )
-from graphc.transform.jacobian import MODES, by_argument, check_floats, is_forward, pulled, pushed
+from graphc.transform.jacobian import MODES, by_argument, check_floats, has_while, pulled, pushed
 from graphc.transform.structure import dependence, members
 from graphc.types import DType, Shape, product
 
@@ -144,7 +144,7 @@ class SparseJacobian:
         slots, measured = leaf_slots(args, chosen), list(range(len(graph.outputs)))
         check_floats(graph, slots, measured, traced.shown)
         whole, row_ends, col_ends = detect(graph, slots)
-        forward, colours = _coloured(whole, graph, slots, self._mode)
+        forward, colours = _coloured(whole, graph, self._mode)
         return Plan(graph, slots, measured, traced.out_tree, chosen, whole, row_ends, col_ends,
                     forward, colours)  # fmt: skip
 
@@ -218,15 +218,13 @@ def _ends(nodes: Sequence[Node], name: str) -> list[int]:
     return ends
 
 
-def _coloured(pattern: Pattern, graph: Graph, slots: Sequence[int], mode: str) -> tuple[bool, Ints]:
+def _coloured(pattern: Pattern, graph: Graph, mode: str) -> tuple[bool, Ints]:
     """Whether forward, and the colours of the columns (or rows) it takes."""
-    wrt = [graph.inputs[s] for s in slots]
-    forced = is_forward(mode, wrt, graph.outputs) if mode != "auto" else None
     by_column = colouring(pattern.rows, pattern.cols, pattern.shape)
-    if forced or (mode == "auto" and is_forward("auto", [], graph.outputs)):
+    if mode == "forward" or (mode == "auto" and has_while(graph.outputs)):
         return True, by_column
     by_row = colouring(pattern.cols, pattern.rows, pattern.shape[::-1])
-    if forced is None and by_column.max(initial=-1) <= by_row.max(initial=-1):
+    if mode == "auto" and by_column.max(initial=-1) <= by_row.max(initial=-1):
         return True, by_column
     return False, by_row
 
