@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graphc.errors import VerifyError
-from graphc.types import DType, Shape, Size, TensorType, bool_, int64, names
+from graphc.types import DType, Shape, Size, TensorType, bool_, int64
 
 if TYPE_CHECKING:
     import numpy as np
@@ -272,79 +271,6 @@ def statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
         yield stmt
         for inner in bodies(stmt):
             yield from statements(inner)
-
-
-def verify(program: Program) -> None:
-    """Every name is known before it is used, has one dtype, and stores hit writable buffers.
-
-    Raises:
-        VerifyError: naming the statement.
-    """
-    dtypes = {a.name: a.type.dtype for a in (*program.inputs, *program.outputs)}
-    dtypes.update({b.name: b.dtype for b in program.buffers})
-    writable = {a.name for a in (*program.outputs, *program.buffers)}
-    tables = {t.name: str(t.values.dtype) for t in program.tables}
-
-    def check_size(size: Size, scope: dict[str, DType], stmt: Stmt) -> None:
-        for name in names(size):
-            if name not in program.dims and name not in scope:
-                raise VerifyError(f"index {size} uses {name!r}, which is not in scope: {stmt}")
-
-    def check_expr(expr: Expr, scope: dict[str, DType], stmt: Stmt) -> None:
-        for part in parts(expr):
-            if isinstance(part, Local):
-                known = scope.get(part.name) or dtypes.get(part.name)
-                if known != part.dtype:
-                    raise VerifyError(f"{part} is {known} where it is used: {stmt}")
-            elif isinstance(part, Read):
-                if dtypes.get(part.buffer) != part.dtype and tables.get(part.buffer) != str(
-                    part.dtype
-                ):
-                    raise VerifyError(f"{part} reads an unknown buffer: {stmt}")
-                check_size(part.index, scope, stmt)
-            elif isinstance(part, Position):
-                check_size(part.size, scope, stmt)
-
-    def check_contract(stmt: Contract, scope: dict[str, DType]) -> None:
-        for size in (stmt.rows, stmt.columns, stmt.terms):
-            check_size(size, scope, stmt)
-        for side in (stmt.left, stmt.right, stmt.into):
-            check_expr(Read(side.buffer, side.start, stmt.dtype), scope, stmt)
-            check_size(side.row, scope, stmt)
-            check_size(side.term, scope, stmt)
-        if stmt.into.buffer not in writable:
-            raise VerifyError(f"{stmt.into.buffer!r} cannot be written: {stmt}")
-
-    def check(body: tuple[Stmt, ...], scope: dict[str, DType]) -> dict[str, DType]:
-        scope = dict(scope)
-        for stmt in body:
-            if isinstance(stmt, While):
-                check_expr(stmt.condition, check(stmt.test, scope), stmt)
-                check(stmt.body, scope)
-                continue
-            for value in values(stmt):
-                check_expr(value, scope, stmt)
-            if isinstance(stmt, Let | Declare):
-                if stmt.name in scope or stmt.name in dtypes:
-                    raise VerifyError(f"{stmt.name!r} is declared twice: {stmt}")
-                scope[stmt.name] = stmt.value.dtype
-            elif isinstance(stmt, Assign) and scope.get(stmt.name) != stmt.value.dtype:
-                raise VerifyError(f"{stmt.name!r} is not a declared {stmt.value.dtype}: {stmt}")
-            elif isinstance(stmt, Store):
-                if stmt.buffer not in writable or dtypes[stmt.buffer] != stmt.value.dtype:
-                    raise VerifyError(f"{stmt.buffer!r} cannot take {stmt.value.dtype}: {stmt}")
-                check_size(stmt.index, scope, stmt)
-            elif isinstance(stmt, Loop):
-                check_size(stmt.extent, scope, stmt)
-                check(stmt.body, {**scope, stmt.var: int64})
-            elif isinstance(stmt, Contract):
-                check_contract(stmt, scope)
-            elif isinstance(stmt, If):
-                check(stmt.then, scope)
-                check(stmt.other, scope)
-        return scope
-
-    check(program.body, {})
 
 
 def format_expr(expr: Expr) -> str:

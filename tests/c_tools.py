@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc import loops, reference
+from graphc import loops_verify, reference
 from graphc.build.compiler import FLAGS, accepted_flags, find_compiler
 from graphc.emit_c import CUnit, emit
 from graphc.graph import Graph, Node, verify
@@ -55,7 +55,7 @@ def units(graph: Graph) -> tuple[Program, CUnit]:
     """A graph lowered and printed, with everything verified on the way."""
     verify(graph)
     program = lower(graph)
-    loops.verify(program)
+    loops_verify.verify(program)
     return program, emit(program)
 
 

@@ -18,7 +18,7 @@ FLOORS = (
     ("sizes", "attributes"),
     ("types", "trees", "resources"),
     ("loops",),
-    ("graph",),
+    ("graph", "loops_verify"),
     ("reference",),
     ("maths",),
     ("ops",),

@@ -11,7 +11,7 @@ import pytest
 from c_cases import CASES
 from c_tools import arrays_for, check_type, expected
 
-from graphc import loops, loops_run
+from graphc import loops, loops_run, loops_verify
 from graphc.errors import VerifyError
 from graphc.graph import Graph, verify
 from graphc.loops import Argument, Buffer, Literal, Loop, Program, Read, Stmt, Store, statements
@@ -251,7 +251,7 @@ A, B = Buffer("a", F, (3,), 0), Buffer("b", F, (3,), 0)
 
 def test_the_evaluator_runs_hand_written_programs() -> None:
     found = hand_written(copy("x", "a"), copy("a", "y"), buffers=(A,))
-    loops.verify(found)
+    loops_verify.verify(found)
     np.testing.assert_array_equal(loops_run.run(found, [X])[0], X)
 
 

@@ -43,7 +43,9 @@ def lane_sums(loop: Loop) -> tuple[str, ...]:
         part.name
         for stmt in loop.body
         for value in values(stmt)
-        for part in parts(value.args[1] if isinstance(stmt, Assign) else value)
+        for part in parts(
+            value.args[1] if isinstance(stmt, Assign) and isinstance(value, Apply) else value
+        )
         if isinstance(part, Local)
     }
     return () if stored & read or kept & found.keys() else tuple(found)

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from graphc import formula, loops
+from graphc import formula
 from graphc.graph import Constant, Graph, Node, Param, rebuild
 from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Stmt, Table
+from graphc.loops_verify import verify
 from graphc.lower.body import Leaf, Writer, read_array
 from graphc.lower.naming import Names, own_names
 from graphc.lower.regions import RegionWriter
@@ -82,7 +83,7 @@ def lower(graph: Graph, shown: Sequence[str] | None = None) -> Program:
             body,
         )
     )
-    loops.verify(program)
+    verify(program)
     return program
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -55,13 +56,10 @@ def tiling(node: Node) -> Tiling | None:
         return None
     m, k = _largest(rows, sizes), _largest(terms, sizes)
     least = {m: LEAST_ROWS, n: LEAST_COLUMNS, k: LEAST_TERMS}
-    known = [size for i in least if isinstance(size := sizes[i], int)]
-    if any(isinstance(sizes[i], int) and sizes[i] < few for i, few in least.items()):  # type: ignore[operator]  # an int
+    known = {i: size for i in least if isinstance(size := sizes[i], int)}
+    if any(size < least[i] for i, size in known.items()):
         return None
-    work = 1
-    for size in known:
-        work *= size
-    if len(known) == 3 and work < SMALLEST:
+    if len(known) == 3 and math.prod(known.values()) < SMALLEST:
         return None
     others = tuple(i for i in sizes if i not in (m, n, k))
     return Tiling(left, right, m, n, k, others, sizes)

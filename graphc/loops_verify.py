@@ -1,0 +1,112 @@
+"""The checker of the loop IR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphc.errors import VerifyError
+from graphc.loops import (
+    Assign,
+    Contract,
+    Declare,
+    Expr,
+    If,
+    Let,
+    Local,
+    Loop,
+    Position,
+    Program,
+    Read,
+    Stmt,
+    Store,
+    While,
+    parts,
+    values,
+)
+from graphc.types import DType, Size, int64, names
+
+Scope = dict[str, DType]
+
+
+def verify(program: Program) -> None:
+    """Every name is known before it is used, has one dtype, and stores hit writable buffers.
+
+    Raises:
+        VerifyError: naming the statement.
+    """
+    arrays = {a.name: a.type.dtype for a in (*program.inputs, *program.outputs)}
+    arrays.update({b.name: b.dtype for b in program.buffers})
+    writable = frozenset(a.name for a in (*program.outputs, *program.buffers))
+    tables = {t.name: str(t.values.dtype) for t in program.tables}
+    _Checker(frozenset(program.dims), arrays, writable, tables).body(program.body, {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Checker:
+    dims: frozenset[str]
+    arrays: dict[str, DType]
+    writable: frozenset[str]
+    tables: dict[str, str]
+
+    def size(self, size: Size, scope: Scope, stmt: Stmt) -> None:
+        for name in names(size):
+            if name not in self.dims and name not in scope:
+                raise VerifyError(f"index {size} uses {name!r}, which is not in scope: {stmt}")
+
+    def expr(self, expr: Expr, scope: Scope, stmt: Stmt) -> None:
+        for part in parts(expr):
+            match part:
+                case Local(name, dtype):
+                    known = scope.get(name) or self.arrays.get(name)
+                    if known != dtype:
+                        raise VerifyError(f"{part} is {known} where it is used: {stmt}")
+                case Read(buffer, index, dtype):
+                    if self.arrays.get(buffer) != dtype and self.tables.get(buffer) != str(dtype):
+                        raise VerifyError(f"{part} reads an unknown buffer: {stmt}")
+                    self.size(index, scope, stmt)
+                case Position(size):
+                    self.size(size, scope, stmt)
+
+    def contract(self, stmt: Contract, scope: Scope) -> None:
+        for size in (stmt.rows, stmt.columns, stmt.terms):
+            self.size(size, scope, stmt)
+        for side in (stmt.left, stmt.right, stmt.into):
+            self.expr(Read(side.buffer, side.start, stmt.dtype), scope, stmt)
+            self.size(side.row, scope, stmt)
+            self.size(side.term, scope, stmt)
+        if stmt.into.buffer not in self.writable:
+            raise VerifyError(f"{stmt.into.buffer!r} cannot be written: {stmt}")
+
+    def body(self, body: tuple[Stmt, ...], scope: Scope) -> Scope:
+        """The names a block leaves in scope."""
+        scope = dict(scope)
+        for stmt in body:
+            if isinstance(stmt, While):
+                self.expr(stmt.condition, self.body(stmt.test, scope), stmt)
+                self.body(stmt.body, scope)
+                continue
+            for value in values(stmt):
+                self.expr(value, scope, stmt)
+            self.statement(stmt, scope)
+        return scope
+
+    def statement(self, stmt: Stmt, scope: Scope) -> None:
+        match stmt:
+            case Let(name, value) | Declare(name, value):
+                if name in scope or name in self.arrays:
+                    raise VerifyError(f"{name!r} is declared twice: {stmt}")
+                scope[name] = value.dtype
+            case Assign(name, value) if scope.get(name) != value.dtype:
+                raise VerifyError(f"{name!r} is not a declared {value.dtype}: {stmt}")
+            case Store(buffer, index, value):
+                if buffer not in self.writable or self.arrays[buffer] != value.dtype:
+                    raise VerifyError(f"{buffer!r} cannot take {value.dtype}: {stmt}")
+                self.size(index, scope, stmt)
+            case Loop(var, extent, inner):
+                self.size(extent, scope, stmt)
+                self.body(inner, {**scope, var: int64})
+            case Contract():
+                self.contract(stmt, scope)
+            case If(_, then, other):
+                self.body(then, scope)
+                self.body(other, scope)
