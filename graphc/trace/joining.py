@@ -169,13 +169,21 @@ def tile(A: Any, reps: Any) -> Tensor:
 
 
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Tensor:
-    """np.repeat by one number."""
+    """np.repeat by one number, or by counts that are known while tracing."""
     x = as_tensor(a)
     if axis is None or not x.ndim:
         x = reshape(x, (-1,))
     axis = 0 if axis is None else normalize_axis(axis, x.ndim)
     if not isinstance(repeats, int | np.integer | Dim):
-        refuse("np.repeat with a count for each element is not covered", "give one number")
+        size = x.node.shape[axis]
+        if isinstance(repeats, Tensor) or not isinstance(size, int):
+            refuse(
+                "np.repeat with a count for each element, not known while tracing, has a result "
+                "whose shape depends on data",
+                "give one number, or counts that are constants",
+            )
+        places = np.repeat(np.arange(size), repeats)
+        return np.take(x, places, axis)
     shape = x.node.shape
     apart = (*shape[: axis + 1], 1, *shape[axis + 1 :])
     wide = (*shape[: axis + 1], as_size(repeats), *shape[axis + 1 :])

@@ -86,7 +86,8 @@ class Tensor(Value, NDArrayOperatorsMixin):
         refuse(
             "a traced value has no numbers yet, so np.asarray, np.array and functions that are not "
             "NumPy's cannot take it",
-            "use np.stack for a list of traced values, and NumPy or scipy.special functions",
+            "use np.stack for a list of traced values, NumPy or scipy.special functions, and "
+            "graphc.at(array)[i].get() to index an array by a traced i",
         )
 
     def __pow__(self, other: Any) -> Tensor:
@@ -133,12 +134,15 @@ class Tensor(Value, NDArrayOperatorsMixin):
         raise AttributeError(f"a traced value has no attribute {name!r}")
 
     def __index__(self) -> NoReturn:  # noqa: PLE0305  # it refuses
-        refuse("a traced value cannot be a size or a Python index", "sizes come from x.shape")
+        refuse(
+            "a traced value cannot be a size or a Python index",
+            "sizes come from x.shape; graphc.at(array)[i].get() indexes an array by a traced i",
+        )
 
     def __setitem__(self, key: object, value: object) -> NoReturn:
         refuse(
             "a traced value cannot be assigned to (x[i] = ...)",
-            "build the result with np.where, np.concatenate or np.stack",
+            "use x = x.at[i].set(...), or build it with np.where, np.concatenate or np.stack",
         )
 
     def item(self, *args: object) -> NoReturn:
