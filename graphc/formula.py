@@ -157,7 +157,7 @@ def _multiply(node: Node, depth: int) -> Text:
     if a is b:
         return Text(f"{operand(a, depth).inside(POWER + 1)}^2", POWER)
     if (
-        node.type.rank == 2
+        node.type.rank == a.type.rank == b.type.rank == 2
         and _unshaped(a).type.rank == _unshaped(b).type.rank == 1
         and (a.shape[1] == 1 == b.shape[0])
     ):
