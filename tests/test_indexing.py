@@ -237,6 +237,20 @@ def test_nan_is_last_and_ties_keep_their_order() -> None:
         np.testing.assert_array_equal(loops_run.run(lower(optimize(graph)), [x])[0], want)
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("size", [0, 1, 5, 64, 65, 100, 127, 128, 129])
+def test_searchsorted_in_tables_of_all_sizes(size: int, side: str) -> None:
+    table = np.sort(rng.integers(0, size + 1, size).astype(float) / 2)
+    table[size - size // 9 :] = np.nan
+    values = np.concatenate([table, table + 0.25, [-1.0, 1e9, np.inf, -np.inf, np.nan]])
+    graph = trace_function(lambda a, v: np.searchsorted(a, v, side), (table, values)).graph
+    want = np.searchsorted(table, values, side)
+    np.testing.assert_array_equal(reference.run(graph, [table, values])[0], want)
+    if size in (5, 65, 100):
+        for got in loops_run.run(lower(optimize(graph)), [table, values]):
+            np.testing.assert_array_equal(got, want)
+
+
 def test_long_sorts_in_c(tmp_path: Path) -> None:
     graph = optimize(trace_function(lambda x: np.argsort(x, axis=0), (float64["n", 2],)).graph)
     (compiled,) = build([graph], tmp_path)

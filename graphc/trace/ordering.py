@@ -174,9 +174,13 @@ def percentile(a: Any, q: Any, *args: Any, **options: Any) -> Tensor:
     )
 
 
+FEW = 64
+"""Elements that are compared one by one faster than by halves."""
+
+
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Tensor:
     """np.searchsorted: how many elements of the sorted `a` are less than (right: at most) each of
-    v. All are compared, which for the few of a table is faster than branching."""
+    v. Few, or a number known at run time, are all compared; of many, one for each halving."""
     if side not in ("left", "right"):
         raise ValueError(f"searchsorted: side is 'left' or 'right', not {side!r}")
     table, x = promote(a, v)
@@ -184,12 +188,26 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Tens
         raise ValueError(f"searchsorted wants a 1-d array to search, not {table.node.type}")
     if sorter is not None:
         table = take(table, sorter)
-    wide = reshape(x, (*x.shape, 1))
-    found = table < wide if side == "left" else table <= wide
-    if x.node.dtype.kind == "f":  # nan is larger than all
-        beyond = ~np.isnan(table) if side == "left" else np.ones_like(table, dtype=bool)
-        found = found | (np.isnan(wide) & beyond)
-    return np.sum(found, axis=-1, dtype=np.int64)
+    size = table.node.shape[0]
+    if not isinstance(size, int) or size <= FEW:
+        found = _precedes(table, reshape(x, (*x.shape, 1)), side)
+        return np.sum(found, axis=-1, dtype=np.int64)
+    count = np.zeros_like(x, dtype=np.int64)
+    step = 1 << (size.bit_length() - 1)
+    while step:
+        wider = count + step
+        last = take(table, wider - 1, mode="clip")
+        count = np.where((wider <= size) & _precedes(last, x, side), wider, count)
+        step >>= 1
+    return count
+
+
+def _precedes(element: Tensor, x: Tensor, side: str) -> Tensor:
+    """Whether an element of the table comes before where x belongs; nan is larger than all."""
+    found = element < x if side == "left" else element <= x
+    if x.node.dtype.kind != "f":
+        return found
+    return found | np.isnan(x) & ~np.isnan(element) if side == "left" else found | np.isnan(x)
 
 
 def digitize(x: Any, bins: Any, right: bool = False) -> Tensor:
