@@ -250,6 +250,8 @@ def values(stmt: Stmt) -> tuple[Expr, ...]:
     """The expressions a statement evaluates itself (not those of a loop's body)."""
     if isinstance(stmt, While | If):
         return (stmt.condition,)
+    if isinstance(stmt, Contract):
+        return tuple(Read(x.buffer, x.start, stmt.dtype) for x in (stmt.left, stmt.right))
     return (stmt.value,) if isinstance(stmt, Let | Declare | Assign | Store) else ()
 
 

@@ -144,7 +144,7 @@ class _Machine:
             for p in range(terms):
                 a = self.read(left[0], left[1] + i * left[2] + p * left[3])
                 b = self.read(right[0], right[1] + p * right[3] + j)
-                total = np.add(total, np.multiply(a, b))  # type: ignore[call-overload]  # numbers
+                total = np.add(total, np.multiply(a, b))
             self.store(into[0], spot, total)
 
     def value(self, expr: Expr) -> Scalar:

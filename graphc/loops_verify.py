@@ -36,8 +36,8 @@ def verify(program: Program) -> None:
     """
     arrays = {a.name: a.type.dtype for a in (*program.inputs, *program.outputs)}
     arrays.update({b.name: b.dtype for b in program.buffers})
-    writable = frozenset(a.name for a in (*program.outputs, *program.buffers))
-    tables = {t.name: str(t.values.dtype) for t in program.tables}
+    writable = frozenset((*(a.name for a in program.outputs), *(b.name for b in program.buffers)))
+    tables = {table.name: str(table.values.dtype) for table in program.tables}
     _Checker(frozenset(program.dims), arrays, writable, tables).body(program.body, {})
 
 
@@ -92,10 +92,10 @@ class _Checker:
 
     def statement(self, stmt: Stmt, scope: Scope) -> None:
         match stmt:
-            case Let(name, value) | Declare(name, value):
-                if name in scope or name in self.arrays:
-                    raise VerifyError(f"{name!r} is declared twice: {stmt}")
-                scope[name] = value.dtype
+            case Let() | Declare():
+                if stmt.name in scope or stmt.name in self.arrays:
+                    raise VerifyError(f"{stmt.name!r} is declared twice: {stmt}")
+                scope[stmt.name] = stmt.value.dtype
             case Assign(name, value) if scope.get(name) != value.dtype:
                 raise VerifyError(f"{name!r} is not a declared {value.dtype}: {stmt}")
             case Store(buffer, index, value):

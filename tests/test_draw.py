@@ -333,7 +333,7 @@ def test_weights_are_found_by_use_where_names_do_not_tell() -> None:
 def test_a_long_sum_is_drawn_without_recursion() -> None:
     def long(x: Any, w: Any) -> Any:
         total = x[0] * w[0]
-        for i in range(1, 3000):
+        for i in range(1, 1500):
             total = total + x[i % 7] * w[i % 7]
         return total
 

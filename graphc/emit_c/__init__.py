@@ -228,9 +228,8 @@ class _Writer:
         starts = [("workspace", buffer.offset)]
         starts += [(other.name, buffer.offset - other.offset) for other in laid]
         written = [(base, self.printer.size(step)[0]) for base, step in starts]
-        base, step = min(
-            written, key=lambda pair: (pair[1] != "0", len(pair[1]), pair[1][0] == "-")
-        )
+        ahead = [(base, step) for base, step in written if "-" not in step]
+        base, step = min(ahead, key=lambda pair: (pair[1] != "0", len(pair[1])))
         if step == "0":
             return base if base == "workspace" else f"(void *){base}"
         return f"(void *)((char *){base} + {step})"

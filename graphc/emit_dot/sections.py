@@ -10,6 +10,7 @@ from graphc.loops import (
     Apply,
     Assign,
     Comment,
+    Contract,
     Declare,
     Expr,
     Let,
@@ -51,9 +52,9 @@ class Section:
     """The equations the program's comments give for it."""
     body: list[Stmt] = field(default_factory=list)
 
-    def loops(self) -> list[Loop]:
-        """The outermost loops that compute something."""
-        return [x for x in self.body if isinstance(x, Loop) and not is_preparation(x)]
+    def loops(self) -> list[Loop | Contract]:
+        """The outermost loops that compute something, and products of matrices."""
+        return [x for x in self.body if isinstance(x, Loop | Contract) and not is_preparation(x)]
 
     def reads(self) -> list[str]:
         """Buffers and locals made elsewhere, in the order of their first use."""
@@ -67,7 +68,9 @@ class Section:
 
     def writes(self) -> list[str]:
         """Buffers, and locals of the outermost level, that it makes."""
-        inner = [made_by(x) for x in statements(tuple(self.body)) if isinstance(x, Store)]
+        inner = [
+            made_by(x) for x in statements(tuple(self.body)) if isinstance(x, Store | Contract)
+        ]
         outer = [made_by(x) for x in self.body]
         return [name for name in dict.fromkeys((*outer, *inner)) if name]
 
@@ -88,6 +91,8 @@ def made_by(stmt: Stmt) -> str:
             return stmt.name
         case Store():
             return stmt.buffer
+        case Contract():
+            return stmt.into.buffer
     return ""
 
 
@@ -133,7 +138,7 @@ def sections(program: Program) -> list[Section]:
 def begins(stmt: Stmt, current: Section) -> bool:
     """Whether a statement starts a section of its own after what `current` holds."""
     lines = any(not isinstance(x, Loop) and not is_preparation(x) for x in current.body)
-    if is_preparation(stmt) or isinstance(stmt, Loop):
+    if is_preparation(stmt) or isinstance(stmt, Loop | Contract):
         return bool(current.loops()) or lines
     if not current.loops():
         return False
@@ -144,6 +149,8 @@ def begins(stmt: Stmt, current: Section) -> bool:
 def nest_lines(body: tuple[Stmt, ...] | list[Stmt], depth: int = 0) -> Iterator[tuple[int, str]]:
     """(depth, ``i < n, j < 64``) for each loop; loops that hold only a loop share a line."""
     for stmt in body:
+        if isinstance(stmt, Contract):
+            yield depth, f"{stmt.rows} × {stmt.columns} tiles, sums of {stmt.terms}"
         if not isinstance(stmt, Loop) or is_preparation(stmt):
             continue
         heads, inner = [f"{stmt.var} < {stmt.extent}"], stmt.body
@@ -183,4 +190,6 @@ def statement(stmt: Stmt) -> str | None:
         case Store() if not is_preparation(stmt):
             place = "" if stmt.index == 0 else f"[{stmt.index}]"
             return f"{stmt.buffer}{place} = {expression(stmt.value)}"
+        case Contract():
+            return f"{stmt.into.buffer} += {stmt.left.buffer} @ {stmt.right.buffer}"
     return None

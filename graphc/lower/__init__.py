@@ -16,6 +16,7 @@ from graphc.lower.naming import Names, own_names
 from graphc.lower.regions import RegionWriter
 from graphc.lower.schedule import Nest, Schedule, Step, steps
 from graphc.lower.scope import plan_scope
+from graphc.lower.tiling import is_tiled
 from graphc.lower.unused import drop_unused
 from graphc.types import Dim, Size, substitute
 
@@ -180,6 +181,8 @@ def _sections(graph: Graph, plan: Schedule, writer: Writer) -> Iterator[Stmt]:
             current = found
             yield Comment(found)
         if isinstance(item, Step):
+            if is_tiled(item.node):
+                yield Comment(formula.equation(item.node))
             yield from writer.step(item.node, {})
         else:
             yield from (Comment(text) for text in _equations(inside))

@@ -343,7 +343,7 @@ class Writer:
         """The indices bound while these were made. One that is used only behind guards of a pad or
         a concatenation is read from memory only behind them: elsewhere there may be nothing."""
         readers = list(values)
-        done: list[Stmt] = []
+        done: list[Let] = []
         for let in reversed(self.prelude):
             guards = [guard for x in readers for guard in guards_of(let.name, x)]
             if not guards:
@@ -355,7 +355,7 @@ class Writer:
             done.append(Let(let.name, value))
             readers.append(value)
         self.prelude.clear()
-        return in_order(done[::-1])
+        return list(in_order(done[::-1]))
 
     def extents_of(self, spot: Placed, extents: Mapping[str, Size]) -> dict[str, Size]:
         return {**extents, **{n.var: n.extent for n in spot.path}}

@@ -54,7 +54,6 @@ def _read(body: tuple[Stmt, ...]) -> Iterator[str]:
         if isinstance(stmt, Loop):
             yield from names(stmt.extent)
         if isinstance(stmt, Contract):
-            yield from (stmt.left.buffer, stmt.right.buffer)
             for side in (stmt.left, stmt.right, stmt.into):
                 for size in (side.start, side.row, side.term):
                     yield from names(size)

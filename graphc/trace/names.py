@@ -80,7 +80,7 @@ class Namer:
                 self.note(value.node, depth, name)
             elif value is not None:
                 for key, part in _parts(value):
-                    if isinstance(part, Value):
+                    if isinstance(part, Value) and not part.node.name:
                         self.note(part.node, depth + 1000, f"{name}_{key}")
 
     def note(self, node: Node, depth: int, name: str) -> None:
