@@ -27,6 +27,9 @@ UFUNCS: dict[str, Handler] = {}
 COMPOSITES: dict[str, Handler] = {}
 """Composite ufuncs whose operands have the dtypes of NumPy's own loop already."""
 
+REFUSED: dict[str, tuple[str, str]] = {}
+"""Of NumPy functions that no graph can hold: why, and the way out."""
+
 METHODS: dict[tuple[str, str], Handler] = {}
 """(ufunc, method) pairs such as ("add", "reduce")."""
 
@@ -66,7 +69,10 @@ def refuse(reason: str, remedy: str) -> NoReturn:
 
 
 def refuse_function(name: str) -> NoReturn:
-    """Refuse a NumPy function by name, with the nearest one that is covered."""
+    """Refuse a NumPy function by name, with the way out or the nearest one that is covered."""
+    if name in REFUSED:
+        reason, remedy = REFUSED[name]
+        refuse(f"np.{name} {reason}", remedy)
     covered = {getattr(fn, "__name__", "") for fn in FUNCTIONS} | {
         *UFUNCS,
         *COMPOSITES,

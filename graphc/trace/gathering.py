@@ -13,7 +13,7 @@ from graphc.ops.indexing import GATHER, WRAP_INDEX
 from graphc.ops.reduce import position
 from graphc.ops.shape import CONSTANT
 from graphc.trace import indexing
-from graphc.trace.coverage import FUNCTIONS, place, refuse
+from graphc.trace.coverage import FUNCTIONS, REFUSED, place, refuse
 from graphc.trace.shapes import broadcast_to, moveaxis, reshape
 from graphc.trace.tensor import Tensor, as_tensor, attach, constant, promote
 from graphc.types import Dim, Shape, Size, bool_, broadcast_shapes, int64, maximum, normalize_axis
@@ -275,13 +275,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Tensor:
     return take(x, np.delete(np.arange(size), obj), axis)
 
 
-def _refused(name: str, reason: str, remedy: str) -> Any:
-    def stop(*args: Any, **options: Any) -> Any:
-        refuse(f"np.{name} {reason}", remedy)
-
-    return stop
-
-
+KEEPS = "use np.where(x, a, b), which keeps all elements"
 SHAPED = "has a result whose shape depends on data"
 WRITES = "writes into an array"
 AT = "use x.at[i].set(values) (graphc.at(x)[i].set(values) for arrays too), which returns it"
@@ -289,20 +283,17 @@ AT = "use x.at[i].set(values) (graphc.at(x)[i].set(values) for arrays too), whic
 FUNCTIONS.update({
     np.take: take, np.take_along_axis: take_along_axis, np.choose: choose,
     np.compress: compress, np.extract: extract, np.delete: delete,
-    np.put_along_axis: _refused("put_along_axis", WRITES, AT), np.put: _refused("put", WRITES, AT),
-    np.place: _refused("place", WRITES, "use np.where(mask, values, x)"),
-    np.putmask: _refused("putmask", WRITES, "use np.where(mask, values, x)"),
-    np.copyto: _refused("copyto", WRITES, "use np.where(mask, values, x)"),
-    np.fill_diagonal: _refused(
-        "fill_diagonal", WRITES, "use np.where(np.eye(n, dtype=bool), value, x)"),
-    np.nonzero: _refused("nonzero", SHAPED, "use np.where(x, a, b), which keeps all elements"),
-    np.flatnonzero: _refused(
-        "flatnonzero", SHAPED, "use np.where(x, a, b), which keeps all elements"),
-    np.argwhere: _refused("argwhere", SHAPED, "use np.where(x, a, b), which keeps all elements"),
-    np.unique: _refused("unique", SHAPED, "use np.sort, or count with np.sum(x == value)"),
-    np.bincount: _refused(
-        "bincount", SHAPED, "use np.zeros(n) with graphc.at(zeros)[i].add(weights)"),
-    np.trim_zeros: _refused("trim_zeros", SHAPED, "use a slice"),
+})  # fmt: skip
+REFUSED.update({
+    "put_along_axis": (WRITES, AT), "put": (WRITES, AT),
+    "place": (WRITES, "use np.where(mask, values, x)"),
+    "putmask": (WRITES, "use np.where(mask, values, x)"),
+    "copyto": (WRITES, "use np.where(mask, values, x)"),
+    "fill_diagonal": (WRITES, "use np.where(np.eye(n, dtype=bool), value, x)"),
+    "nonzero": (SHAPED, KEEPS), "flatnonzero": (SHAPED, KEEPS), "argwhere": (SHAPED, KEEPS),
+    "unique": (SHAPED, "use np.sort, or count with np.sum(x == value)"),
+    "bincount": (SHAPED, "use np.zeros(n) with graphc.at(zeros)[i].add(weights)"),
+    "trim_zeros": (SHAPED, "use a slice"),
 })  # fmt: skip
 attach("__getitem__", getitem)
 for _name, _fn in (("take", take), ("choose", choose), ("compress", lambda x, c, axis=None:
