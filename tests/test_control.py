@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import graphc
 from graphc import reference
 from graphc.errors import ShapeError, TraceError
 from graphc.graph import verify
@@ -163,3 +164,13 @@ def test_branches_without_arguments_stay_inside_a_scan():
     want = states[0][0] + np.sum(np.exp(w) * states[1]) + np.sum(np.exp(w) * states[2])
     assert reference.run(graph, [w, H, xs])[0] == pytest.approx(want)
     np.testing.assert_allclose(grad(f)(w, H, xs), np.exp(w) * (states[1] + states[2]))
+
+
+def test_a_dimension_may_have_a_name_that_c_keeps_for_itself():
+    def f(h, xs):
+        return scan(lambda c, x: (c * 0.5 + np.sum(x), c * x), h, xs)
+
+    kernel = graphc.compile(grad(lambda h, xs: np.sum(f(h, xs)[1])), 1.0, float64["double", "int"])
+    xs = np.arange(6.0).reshape(3, 2)
+    wanted = grad(lambda h, xs: np.sum(f(h, xs)[1]))(1.0, xs)
+    assert kernel(1.0, xs) == pytest.approx(wanted)

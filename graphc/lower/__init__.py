@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from graphc import formula
-from graphc.graph import Constant, Graph, Node, Param, rebuild
+from graphc.graph import Constant, Graph, Node, Param, walk
 from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Stmt, Table
 from graphc.loops_verify import verify
 from graphc.lower.body import Leaf, Writer, read_array
@@ -89,20 +89,23 @@ def lower(graph: Graph, shown: Sequence[str] | None = None) -> Program:
 
 
 def _rename_dims(graph: Graph, dims: dict[str, str]) -> Graph:
-    """The graph with dimension names that C can take."""
+    """The graph, with the bodies of its loops, with dimension names that C can take."""
     sizes: dict[str, Size] = {old: Dim.named(new) for old, new in dims.items()}
 
     def fix(value: Param) -> Param:
+        if isinstance(value, Graph):
+            return _rename_dims(value, dims)
         if isinstance(value, Dim):
             return substitute(value, sizes)
         return tuple(fix(v) for v in value) if isinstance(value, tuple) else value
 
-    def change(node: Node) -> Node:
+    image: dict[Node, Node] = {}
+    for node in walk((*graph.inputs, *graph.outputs)):
+        operands = tuple(image[x] for x in node.operands)
         params = {key: fix(value) for key, value in node.params.items()}
-        inferred = node.op.infer(tuple(x.type for x in node.operands), params)
-        return replace(node, params=params, type=inferred)
-
-    image = rebuild((*graph.inputs, *graph.outputs), change)
+        inferred = node.op.infer(tuple(x.type for x in operands), params)
+        cites = None if node.cites is None else image.get(node.cites, node.cites)
+        image[node] = replace(node, operands=operands, params=params, type=inferred, cites=cites)
     return replace(
         graph,
         inputs=tuple(image[x] for x in graph.inputs),
