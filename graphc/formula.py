@@ -380,6 +380,7 @@ SPECIAL = {
     "reshape": _reshape,
     "broadcast_to": _through,
     "cast": _through,
+    "barrier": _through,
     "transpose": _transpose,
     "slice": _slice,
     "pad": _pad,
