@@ -425,6 +425,8 @@ def test_misuse_is_a_sentence() -> None:
         jacobian(lambda x: np.argmax(x))(X)
     with pytest.raises(TraceError, match=r"hvp takes sequences.*ndarray and ndarray"):
         hvp(energy, X, V)
+    with pytest.raises(TraceError, match=r"jvp takes sequences.*ndarray and tuple"):
+        jvp(energy, X, (V,))
     with pytest.raises(TraceError, match="argnums 1 names argument 1 of a call with 1"):
         jacobian(energy, 1)(X)
 

@@ -195,7 +195,11 @@ def jvp(fn: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[
 
     Args:
         primals, tangents: sequences of pytrees of equal structure, shapes and dtypes.
+
+    Raises:
+        TraceError: they are no sequences, or tangents have another structure, shape or dtype.
     """
+    check_sequences("jvp", primals, tangents)
 
     def inside(primals: Any, tangents: Any) -> Any:
         traced = linearizable(fn, primals, {})
@@ -213,6 +217,18 @@ def jvp(fn: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[
         )
 
     return apply_function(inside, (tuple(primals), tuple(tangents)), {})
+
+
+def check_sequences(name: str, primals: Any, tangents: Any) -> None:
+    """
+    Raises:
+        TraceError: primals or tangents are no list or tuple, an array for instance.
+    """
+    if not isinstance(primals, list | tuple) or not isinstance(tangents, list | tuple):
+        raise TraceError(
+            f"{name} takes sequences of primals and tangents: {name}(fn, (x,), (v,)), not "
+            f"{type(primals).__name__} and {type(tangents).__name__}"
+        )
 
 
 def _with_inputs(graph: Graph, directions: Sequence[Tensor], leaves: Sequence[Any]) -> list[Tensor]:

@@ -19,6 +19,7 @@ from graphc.transform.batching import Batch, run
 from graphc.transform.gradients import (
     Function,
     apply_function,
+    check_sequences,
     grad,
     jvp,
     leaf_slots,
@@ -205,11 +206,7 @@ def hvp(fn: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     Returns:
         What `grad` gives: the structure of the one primal, or a tuple with that of each.
     """
-    if not isinstance(primals, list | tuple) or not isinstance(tangents, list | tuple):
-        raise TraceError(
-            "hvp takes sequences of primals and tangents: hvp(fn, (x,), (v,)), not "
-            f"{type(primals).__name__} and {type(tangents).__name__}"
-        )
+    check_sequences("hvp", primals, tangents)
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(fn, argnums), primals, tangents)[1]
 
