@@ -228,7 +228,7 @@ class _Writer:
         starts = [("workspace", buffer.offset)]
         starts += [(other.name, buffer.offset - other.offset) for other in laid]
         written = [(base, self.printer.size(step)[0]) for base, step in starts]
-        ahead = [(base, step) for base, step in written if "-" not in step]
+        ahead = [(base, step) for base, step in written if base == "workspace" or "-" not in step]
         base, step = min(ahead, key=lambda pair: (pair[1] != "0", len(pair[1])))
         if step == "0":
             return base if base == "workspace" else f"(void *){base}"
