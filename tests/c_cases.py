@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import expit, gammaln
 
 from graphc import ops
 from graphc.graph import Graph, apply
 from graphc.passes import optimize
-from graphc.trace import Tensor, trace_function
+from graphc.trace import Tensor, at, trace_function
 from graphc.transform import grad, value_and_grad
 from graphc.types import bool_, float32, float64, int32, int64
 
@@ -160,6 +161,15 @@ def tables(x: Any) -> Any:
     return x @ np.linspace(-1, 1, 12).reshape(4, 3), x * np.array([1e-300, np.pi, np.inf, -np.nan])
 
 
+def places(e: Any, ids: Any, v: Any) -> Any:
+    """Gathers behind guards, scatters, a sort, running sums, windows of a padded array."""
+    picked = np.take(e, ids, axis=0, mode="wrap")
+    joined = np.concatenate([v, picked * v, e], axis=0)
+    changed = at(e)[np.abs(ids) % 4].add(np.cumsum(np.sort(joined[3:10], axis=0), axis=1))
+    seen = sliding_window_view(np.pad(changed, 1, mode="reflect"), (2, 3))[::2]
+    return np.sum(seen.max(axis=(2, 3)) ** 2) + np.sum(np.maximum.accumulate(joined, axis=0) ** 2)
+
+
 PARAMS = {"W1": f[4, 5], "b1": f[5], "W2": f[5, 3], "b2": f[3]}
 CASES: dict[str, Case] = {
     "laplace": Case(value_and_grad(laplace), (F, F, F)),
@@ -186,5 +196,7 @@ CASES: dict[str, Case] = {
     "helpers32": Case(helpers, (f["n"], f["n"])),
     "wrapped": Case(wrapped, (F["n"], int64[4])),
     "hardly": Case(lambda x, y: (x, np.zeros((2, 3)), np.ones((0, 4))), (F, F["n"])),
+    "places": Case(value_and_grad(places, (0, 2)), (F["n", 4], int64[7], F[7, 4])),
+    "places32": Case(value_and_grad(places, (0, 2)), (f["n", 4], int32[7], f[7, 4])),
     "tables": Case(tables, (F["n", 4],)),
 }
