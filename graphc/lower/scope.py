@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from graphc.graph import Graph, Node, Part, Region, Sequential, Sort, apply, rebuild
+from graphc.graph import Computed, Graph, Node, Part, Region, Sequential, Sort, View, apply, rebuild
 from graphc.loops import Buffer
 from graphc.lower.domain import is_computed
 from graphc.lower.naming import Names
@@ -113,6 +113,28 @@ def with_single_items(graph: Graph) -> Graph:
     return replace(graph, outputs=tuple(image[x] for x in graph.outputs))
 
 
+def with_stored_operands(graph: Graph) -> Graph:
+    """What a tiled product reads through guards (a padded image, say) is stored first, below the
+    views of it: windows of it then lie in memory and need no copy of their own."""
+    copies: dict[Node, Node] = {}
+
+    def through(node: Node) -> Node:
+        if isinstance(node.op.element, Computed) and node.operands:
+            return copies.setdefault(node, apply(CAST, node, dtype=node.dtype))
+        if not isinstance(node.op.element, View):
+            return node
+        inner = through(node.operands[0])
+        return node if inner is node.operands[0] else replace(node, operands=(inner,))
+
+    def change(node: Node) -> Node:
+        if not is_tiled(node):
+            return node
+        return replace(node, operands=tuple(map(through, node.operands)))
+
+    image = rebuild(graph.outputs, change, {x: x for x in graph.inputs})
+    return replace(graph, outputs=tuple(image[x] for x in graph.outputs))
+
+
 def plan_scope(
     graph: Graph,
     targets: Callable[[Graph], Mapping[Node, Target]],
@@ -120,7 +142,7 @@ def plan_scope(
     loop_names: Sequence[str],
 ) -> Scope:
     """Settle a graph's loops and arrays. `targets` says which outputs lie in given arrays."""
-    graph = with_computed_outputs(with_single_items(graph))
+    graph = with_stored_operands(with_computed_outputs(with_single_items(graph)))
     outputs = targets(graph)
     plan = schedule(graph, tuple(loop_names))
     wanted = arrays(graph, plan, outputs, dict.fromkeys(graph.nodes, ""))

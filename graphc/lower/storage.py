@@ -97,6 +97,8 @@ def is_local(reader: Placed, access: Access, spot: Placed) -> bool:
 def is_light(node: Node, index: Index, reader: Placed, plan: Schedule) -> bool:
     """Whether element `index` (in the reader's axes) costs less to compute again at the reader,
     from inputs, constants and the locals in scope there, than to store and load."""
+    if is_tiled(reader.domain.node):
+        return False  # it reads each element many times
     return 0 < _recompute_cost(node, index, reader, plan, MOST_CHEAP_OPS) <= MOST_CHEAP_OPS
 
 
