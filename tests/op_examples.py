@@ -323,8 +323,15 @@ STRUCTURAL: dict[str, list[Example]] = {
     "running": list(_running()),
     "argsort": [
         Example((shape,), lambda x, a=axis: _ranked(x, a), {"axes": (axis,)})
-        for shape, axis in [((7,), 0), ((3, 5), 0), ((3, 5), 1), ((2, 4, 3), 1), ((1,), 0),
-                            ((0, 2), 0), ((2, 33), 1)]
+        for shape, axis in [
+            ((7,), 0),
+            ((3, 5), 0),
+            ((3, 5), 1),
+            ((2, 4, 3), 1),
+            ((1,), 0),
+            ((0, 2), 0),
+            ((2, 33), 1),
+        ]
     ],
     "windows": list(_windows()),
     "barrier": [Example(shape, lambda x: x) for shape in (((),), ((2, 3),))],

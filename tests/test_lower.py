@@ -113,7 +113,12 @@ def test_values(name: str, n: int) -> None:
             np.testing.assert_allclose(got, right, rtol=1e-12, atol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("name", CASES)
+# Those that read at places which are data want indices in range, and sorts copy rows on purpose:
+# test_indexing.py runs them on the loop IR.
+DENSE = [name for name in CASES if not name.startswith("places")]
+
+
+@pytest.mark.parametrize("name", DENSE)
 def test_values_of_the_cases(name: str) -> None:
     graph = CASES[name].graph(name)
     arrays = arrays_for(graph.inputs, {"n": 3})
@@ -127,7 +132,7 @@ def test_values_of_the_cases(name: str) -> None:
 # --- what needs no array, no loop, no second time -------------------------------------------------
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", DENSE)
 def test_no_array_holds_a_copy(name: str) -> None:
     """Views are read through: nothing in the workspace is a bare read of something else."""
     found = lower(CASES[name].graph(name))

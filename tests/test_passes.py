@@ -150,7 +150,12 @@ def test_fast_rounds_otherwise_and_takes_fewer_operations() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "shown"),
-    [("", []), ("release", ["release"]), ("all", ["dissolve", "simplify", "release"]), ("nothing", [])],
+    [
+        ("", []),
+        ("release", ["release"]),
+        ("all", ["dissolve", "simplify", "release"]),
+        ("nothing", []),
+    ],
 )
 def test_dump(
     asked: str, shown: list[str], monkeypatch: Any, capsys: pytest.CaptureFixture[str]

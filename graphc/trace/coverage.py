@@ -9,10 +9,13 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
+import numpy as np
+
 from graphc import ops
-from graphc.errors import GraphcError, TraceError
+from graphc.errors import DTypeError, GraphcError, TraceError
 from graphc.graph import Source, building
 from graphc.trace.names import locate, unwatched
+from graphc.types import DType, dtype_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -88,3 +91,15 @@ def refuse_function(name: str) -> NoReturn:
 
 
 building.locate = user_line
+
+
+def supported(dtype: np.dtype[Any], ufunc: np.ufunc) -> DType:
+    """The dtype a ufunc computes in.
+
+    Raises:
+        DTypeError: graphc does not have it.
+    """
+    try:
+        return dtype_of(dtype)
+    except DTypeError as error:
+        raise DTypeError(f"np.{ufunc.__name__} would compute in {error}{place()}") from None

@@ -23,6 +23,7 @@ from graphc.trace.coverage import (
     place,
     refuse,
     refuse_function,
+    supported,
 )
 from graphc.types import Dim, DType, Size, dtype_of, int64
 
@@ -352,7 +353,7 @@ def resolve(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> tuple[list[Tensor], Any
     if all(isinstance(kind, type) for kind in kinds):
         kinds = [np.dtype(kind) for kind in kinds]
     loop = _loop(ufunc, tuple(kinds))
-    wanted = [_supported(dtype, ufunc) for dtype in loop][: len(inputs)]
+    wanted = [supported(dtype, ufunc) for dtype in loop][: len(inputs)]
     return [as_tensor(x, d).astype(d) for x, d in zip(inputs, wanted, strict=True)], loop
 
 
@@ -394,10 +395,3 @@ def _classify(name: str, x: Tensor) -> Tensor:
     if name == "signbit":
         return x < 0 if x.node.dtype.kind == "i" else np.zeros_like(x)
     return np.full_like(x, name == "isfinite", dtype=bool)
-
-
-def _supported(dtype: np.dtype[Any], ufunc: np.ufunc) -> DType:
-    try:
-        return dtype_of(dtype)
-    except DTypeError as error:
-        raise DTypeError(f"np.{ufunc.__name__} would compute in {error}{place()}") from None
