@@ -328,3 +328,26 @@ def test_export_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(BuildError, match=r"cannot export exercise to .*: Not a directory; name a"):
         export(tmp_path / "out" / "sub", EXERCISE[1])
+
+
+def test_making_room_does_not_mind_folders_that_vanish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other processes compile in folders beside the modules and remove them at any time."""
+    whole = tmp_path / "asked"
+    whole.mkdir()
+    module = whole / f"cc-0{cache.SUFFIX}"
+    module.write_bytes(b"x")
+    (tmp_path / "tmp-other").mkdir()
+    (tmp_path / "gone").mkdir()
+    listed = Path.iterdir
+
+    def racing(self: Path) -> Iterator[Path]:
+        found = list(listed(self))
+        if self == tmp_path:
+            (tmp_path / "tmp-other").rmdir()
+            (tmp_path / "gone").rmdir()
+        return iter(found)
+
+    monkeypatch.setattr(Path, "iterdir", racing)
+    assert list(cache.modules(tmp_path)) == [module]

@@ -124,7 +124,11 @@ def store(folder: Path, asked: str, compiler: str, built: Path, limit: int) -> P
     """Moves a finished module into the cache; the least recently used make room."""
     place = folder / asked / f"{compiler}-{_digest(built)}{SUFFIX}"
     place.parent.mkdir(mode=0o700, exist_ok=True)
-    os.replace(built, place)
+    try:
+        os.replace(built, place)
+    except FileNotFoundError:  # another process made room and took the empty folder with it
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        os.replace(built, place)
     make_room(folder, limit, place)
     return place
 
@@ -136,7 +140,7 @@ def _digest(path: Path) -> str:
 def make_room(folder: Path, limit: int, kept: Path) -> None:
     """Removes what was used longest ago until at most `limit` bytes are left; never `kept`."""
     files = []
-    for path in folder.glob(f"*/*{SUFFIX}"):
+    for path in modules(folder):
         with suppress(OSError):  # another process was faster
             info = path.stat()
             files.append((info.st_mtime_ns, info.st_size, path))
@@ -149,6 +153,14 @@ def make_room(folder: Path, limit: int, kept: Path) -> None:
                 path.unlink()
                 path.parent.rmdir()
             total -= size
+
+
+def modules(folder: Path) -> Iterator[Path]:
+    """Every finished module. Folders of other processes may vanish meanwhile."""
+    for place in list(folder.iterdir()):
+        if not place.name.startswith("tmp-"):
+            with suppress(OSError):
+                yield from [path for path in place.iterdir() if path.name.endswith(SUFFIX)]
 
 
 @contextmanager
