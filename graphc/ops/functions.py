@@ -14,6 +14,35 @@ from graphc.ops.rows import ANY, POSITIVE, UNIT, call_symbol, infer_same, partia
 from graphc.types import int32
 
 TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
+VIEWS = ("reshape", "broadcast_to", "transpose", "slice")
+
+
+def _is_sum_of_squares(root: Node) -> bool:
+    """Whether it is one however deep, so that its square root has a kink where it is 0."""
+    seen, todo = {root}, [root]
+    while todo:
+        x = todo.pop()
+        if x.op.name in ("multiply", "einsum") and len(x.operands) == 2:
+            if x.operands[0] is not x.operands[1]:
+                return False
+            inputs = x.params.get("inputs", (0, 0))
+            if not isinstance(inputs, tuple) or inputs[0] != inputs[1]:
+                return False
+            continue
+        if x.op.name not in ("add", "sum", "divide", *VIEWS):
+            return False
+        below = x.operands[:1] if x.op.name == "divide" else x.operands
+        todo += [y for y in below if y not in seen]
+        seen.update(below)
+    return True
+
+
+def _sqrt(t: Value, y: Value, a: Value) -> Value:
+    """t / (2 sqrt(a)), and the subgradient 0 at the kink of a norm."""
+    if _is_sum_of_squares(a.node):
+        y = np.where(y == 0, math.inf, y)
+    return t * 0.5 / y
+
 
 EXPONENTIAL = (
     row("exp", np.exp, partials(lambda t, y, a: t * y), call_symbol("exp", r"\exp")),
@@ -60,7 +89,7 @@ EXPONENTIAL = (
     row(
         "sqrt",
         np.sqrt,
-        partials(lambda t, y, a: t * 0.5 / y),
+        partials(_sqrt),
         Symbol("sqrt", r"\sqrt", "call"),
         domain=(POSITIVE,),
     ),
