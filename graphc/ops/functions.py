@@ -37,6 +37,11 @@ def _is_sum_of_squares(root: Node) -> bool:
     return True
 
 
+def _share(y: Value, mine: Value, other: Value) -> Value:
+    """exp(mine - y), and 0 where both are -inf."""
+    return call(SIGMOID, np.where(y == -math.inf, y, mine - other))
+
+
 def _sqrt(t: Value, y: Value, a: Value) -> Value:
     """t / (2 sqrt(a)), and the subgradient 0 at the kink of a norm."""
     if _is_sum_of_squares(a.node):
@@ -79,9 +84,7 @@ EXPONENTIAL = (
     row(
         "logaddexp",
         np.logaddexp,
-        partials(
-            lambda t, y, a, b: t * call(SIGMOID, a - b), lambda t, y, a, b: t * call(SIGMOID, b - a)
-        ),
+        partials(lambda t, y, a, b: t * _share(y, a, b), lambda t, y, a, b: t * _share(y, b, a)),
         call_symbol("logaddexp"),
         commutative=True,
         domain=(ANY, ANY),
