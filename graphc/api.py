@@ -19,6 +19,7 @@ from graphc.errors import ArgumentError, DrawError, TraceError
 from graphc.kernel import Kernel
 from graphc.loops import Program
 from graphc.lower import lower
+from graphc.options import Options
 from graphc.trace import Tensor, trace_function
 
 P = ParamSpec("P")
@@ -204,17 +205,21 @@ def trace(fn: Callable[..., Any], *args: Any, name: str | None = None, **kwargs:
     return public(traced.graph, traced.in_tree, traced.out_tree, traced.shown)
 
 
-def in_c(graph: core.Graph) -> tuple[Program, CUnit]:
+def in_c(graph: core.Graph, options: Options | None = None) -> tuple[Program, CUnit]:
     """The loops that a graph becomes, and their text in C."""
     if isinstance(graph, Graph):
-        program = lower(passes.optimize(graph.plain), graph.shown)
+        program = lower(passes.optimize(graph.plain), graph.shown, options)
     else:
-        program = lower(passes.optimize(graph))
+        program = lower(passes.optimize(graph), None, options)
     return program, emit(program)
 
 
 def compile(
-    fn: Callable[..., Any] | core.Graph, *args: Any, name: str | None = None, **kwargs: Any
+    fn: Callable[..., Any] | core.Graph,
+    *args: Any,
+    name: str | None = None,
+    target: str | None = None,
+    **kwargs: Any,
 ) -> Kernel:
     """A function or a graph as compiled C.
 
@@ -222,6 +227,9 @@ def compile(
         fn: a NumPy function, or a graph.
         args, kwargs: for a function, examples or types of its arguments, as for `trace`.
         name: the name of the C function; fn's own if None.
+        target: the machine that compiles it for: "native", this one; "portable", any of its
+            family, in plain C11; or what the compiler's -march= takes ("x86-64-v3"). None:
+            $GRAPHC_TARGET, else native. The C is the same for all.
 
     Returns:
         A kernel that is called as fn is: the same structure of arguments and result.
@@ -238,9 +246,14 @@ def compile(
         graph = fn
     if name:
         graph = replace(graph, name=trees.identifier(name))
-    program, unit = in_c(graph)
+    options = Options() if target is None else Options(target)
+    return _kernel(graph, options)
+
+
+def _kernel(graph: core.Graph, options: Options) -> Kernel:
+    program, unit = in_c(graph, options)
     if not isinstance(graph, Graph):
-        return Kernel(program, unit, graph=graph)
+        return Kernel(program, unit, graph=graph, options=options)
     leaves = len(graph.inputs)
     flat = graph.in_tree == trees.flatten(((0,) * leaves, {}))[1]
     results = len(graph.outputs)
@@ -252,6 +265,7 @@ def compile(
         flatten=None if flat else graph.leaves,
         unflatten=None if graph.out_tree == trees.flatten(plain)[1] else unflatten,
         graph=graph,
+        options=options,
     )
 
 

@@ -172,7 +172,7 @@ static inline int64_t to_i64_${ suffix }(${ T } x)
 }
 
 /*% elif helper == "contract" %*/
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
 /* Vectors as wide as the machine's, and as many rows of sums as its registers hold. */
 #if defined(__AVX512F__)
 enum { LANES_${ suffix } = 64 / sizeof(${ T }), ROWS_${ suffix } = 12 };
@@ -228,7 +228,7 @@ static void contract_${ suffix }(
     const ${ T } *b, int64_t b_term, ${ T } *c, int64_t c_row)
 {
     int64_t j = 0;
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
     for (; j + 2 * LANES_${ suffix } <= columns; j += 2 * LANES_${ suffix }) {
         int64_t i = 0;
         for (; i + ROWS_${ suffix } <= rows; i += ROWS_${ suffix })

@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from graphc import loops_verify, reference
-from graphc.build.compiler import FLAGS, accepted_flags, find_compiler
+from graphc.build.compiler import FLAGS, accepted_flags, find_compiler, target_flags
 from graphc.emit_c import CUnit, emit
 from graphc.graph import Graph, Node, verify
 from graphc.loops import Argument, Program
 from graphc.lower import lower
+from graphc.options import Options
 from graphc.passes import optimize
 from graphc.types import evaluate
 
@@ -48,7 +49,8 @@ _C_TYPES = {
 def kernel_flags() -> tuple[str, ...]:
     """The flags that kernels are compiled with on this machine."""
     with tempfile.TemporaryDirectory() as folder:
-        return accepted_flags(find_compiler(), Path(folder))
+        asked = (*target_flags(Options().target), *FLAGS)
+        return accepted_flags(find_compiler(), Path(folder), asked)
 
 
 def units(graph: Graph) -> tuple[Program, CUnit]:

@@ -16,7 +16,9 @@ from by_hand import EXERCISE, SCALE, program, scalar, unit
 
 from graphc import build
 from graphc.build import CacheWarning, bind, cache, compiler, export, load, solve
-from graphc.errors import BuildError
+from graphc.build.compiler import target_flags
+from graphc.errors import ArgumentError, BuildError
+from graphc.options import Options
 from graphc.types import Dim, float64, floordiv
 
 HERE = Path(__file__).parent
@@ -44,7 +46,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> build.Loaded:
     """The exercise, loaded as a new process would."""
     monkeypatch.setattr(build, "_loaded", {})
     program, unit = EXERCISE
-    return load(unit, program)
+    return load(unit, program, Options())
 
 
 def run(loaded: build.Loaded) -> tuple[float, ...]:
@@ -78,7 +80,7 @@ def test_cffi_sees_the_same_function(folder: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_process_loads_a_unit_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fresh(monkeypatch) is load(EXERCISE[1], EXERCISE[0])
+    assert fresh(monkeypatch) is load(EXERCISE[1], EXERCISE[0], Options())
 
 
 def test_only_the_owner_can_enter_the_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,11 +142,11 @@ def test_processes_that_build_the_same_at_once_both_succeed(folder: Path) -> Non
 
 def test_the_least_recently_used_make_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = fresh(monkeypatch)
-    load(SCALE[1], SCALE[0])
+    load(SCALE[1], SCALE[0], Options())
     os.utime(old.path, (1, 1))
     monkeypatch.setenv("GRAPHC_CACHE_BYTES", str(2 * old.path.stat().st_size))
     kept = load(
-        unit("void three(double *y)", "*y = 3;"), program("three", [], [("y", scalar)])
+        unit("void three(double *y)", "*y = 3;"), program("three", [], [("y", scalar)]), Options()
     ).path
     assert kept in modules(folder)
     assert old.path not in modules(folder)
@@ -219,7 +221,7 @@ def test_a_compiler_that_is_not_there(
 def test_code_that_the_compiler_refuses(folder: Path) -> None:
     broken = unit("void broken(double *y)", "*y = undeclared;")
     with pytest.raises(BuildError) as error:
-        load(broken, program("broken", [], [("y", scalar)]))
+        load(broken, program("broken", [], [("y", scalar)]), Options())
     message = str(error.value)
     assert message.startswith("the C compiler refused broken.c; the code is wrong. It says:\n")
     assert "broken.c:6" in message
@@ -238,7 +240,9 @@ def test_flags_of_the_user_reach_the_compiler(
 ) -> None:
     monkeypatch.setenv("GRAPHC_CFLAGS", "-DANSWER='42.0'")
     asked = unit("void answer(double *y)", "*y = ANSWER;")
-    assert load(asked, program("answer", [], [("y", scalar)])).fast.functions()[0]() == 42.0
+    assert (
+        load(asked, program("answer", [], [("y", scalar)]), Options()).fast.functions()[0]() == 42.0
+    )
 
 
 def test_flags_that_the_compiler_does_not_know_are_dropped(
@@ -248,7 +252,18 @@ def test_flags_that_the_compiler_does_not_know_are_dropped(
         monkeypatch.setattr(module, "FLAGS", ("-std=c11", "-fno-such-thing", "-O1"))
     assert run(fresh(monkeypatch)) == (4.5, 6.0)
     (note,) = folder.glob("kernels/flags-*")
-    assert note.read_text().split() == ["-std=c11", "-O1"]
+    assert note.read_text().split() == [*target_flags(Options().target), "-std=c11", "-O1"]
+
+
+def test_a_target_decides_the_instructions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    native, portable = (load(SCALE[1], SCALE[0], Options(x)) for x in ("native", "portable"))
+    assert native.path != portable.path
+    assert target_flags("x86-64-v3") == ("-march=x86-64-v3",)
+    monkeypatch.setenv("GRAPHC_TARGET", "portable")
+    assert Options().target == "portable"
+    assert load(SCALE[1], SCALE[0], Options()) is portable
+    with pytest.raises(ArgumentError, match=r"target='-O1 x' names no machine; use 'native'"):
+        Options("-O1 x")
 
 
 def test_never_fast_math() -> None:
@@ -289,7 +304,7 @@ def test_sizes_are_counted_in_c_as_in_python(folder: Path) -> None:
     half = floordiv(n - 3, 2) + (n % 4) * n
     sized = program("sized", [("x", float64[n])], [("y", float64[half + 2])], ["n"])
     body = "(void)x; (void)n; (void)y;"
-    made = load(unit("void sized(const double *x, int64_t n, double *y)", body), sized)
+    made = load(unit("void sized(const double *x, int64_t n, double *y)", body), sized, Options())
     for k in range(8):
         assert made.fast.functions()[0](np.zeros(k)).shape == ((k - 3) // 2 + (k % 4) * k + 2,)
 

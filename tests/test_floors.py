@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "graphc"
 # A unit is the first path component below graphc/: a file, or a folder. No exceptions.
 FLOORS = (
     ("errors",),
-    ("sizes", "attributes"),
+    ("sizes", "attributes", "options"),
     ("types", "trees", "resources"),
     ("loops",),
     ("graph", "loops_verify"),

@@ -40,10 +40,12 @@ from graphc.build.compiler import (
     include_flags,
     machine,
     start,
+    target_flags,
     user_flags,
 )
 from graphc.errors import BuildError
 from graphc.loops import Program
+from graphc.options import Options
 
 __all__ = [
     "CacheWarning",
@@ -104,14 +106,14 @@ _loaded: dict[tuple[str, str], Loaded] = {}
 _lock = threading.Lock()
 
 
-def load(unit: Unit, program: Program) -> Loaded:
+def load(unit: Unit, program: Program, options: Options) -> Loaded:
     """The unit compiled, from the disk cache if it is there.
 
     Raises:
         BuildError: no compiler, or it refused the code.
     """
     binding = bind(program)
-    asked = _asked(unit, binding)
+    asked = _asked(unit, binding, options)
     folder = cache_folder()
     try:
         compiler: Compiler | None = find_compiler()
@@ -120,12 +122,17 @@ def load(unit: Unit, program: Program) -> Loaded:
     known = (str(folder), asked if compiler is None else asked + compiler.key)
     with _lock:
         if known not in _loaded:
-            _loaded[known] = _load(unit, binding, folder, asked, compiler)
+            _loaded[known] = _load(unit, binding, options, folder, asked, compiler)
         return _loaded[known]
 
 
 def _load(
-    unit: Unit, binding: Binding, folder: Path, asked: str, compiler: Compiler | None
+    unit: Unit,
+    binding: Binding,
+    options: Options,
+    folder: Path,
+    asked: str,
+    compiler: Compiler | None,
 ) -> Loaded:
     found = find(folder, asked, None if compiler is None else compiler.key)
     if found is not None:
@@ -134,7 +141,7 @@ def _load(
     compiler = compiler or find_compiler()  # which now says what is missing
     limit = limit_bytes()
     with work_folder(folder) as work:
-        built = _compile(unit, binding, compiler, work, folder)
+        built = _compile(unit, binding, options, compiler, work, folder)
         placed = store(folder, asked, compiler.key, built, limit)
     try:
         return Loaded(unit.name, placed, _module(binding.module, placed))
@@ -142,7 +149,7 @@ def _load(
         raise BuildError(f"{unit.name} was compiled and cannot be loaded: {error}") from None
 
 
-def _asked(unit: Unit, binding: Binding) -> str:
+def _asked(unit: Unit, binding: Binding, options: Options) -> str:
     """A digest of all that decides the machine code, except the compiler."""
     import cffi  # here, so that importing graphc does not wait for it
 
@@ -158,15 +165,17 @@ def _asked(unit: Unit, binding: Binding) -> str:
         sys.version,
         SUFFIX,
         machine(),
-        repr((FLAGS, WRAPPER_FLAGS, LINK_FLAGS, user_flags())),
+        repr((target_flags(options.target), FLAGS, WRAPPER_FLAGS, LINK_FLAGS, user_flags())),
     )
     return sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 
-def _compile(unit: Unit, binding: Binding, compiler: Compiler, work: Path, folder: Path) -> Path:
+def _compile(
+    unit: Unit, binding: Binding, options: Options, compiler: Compiler, work: Path, folder: Path
+) -> Path:
     """The kernel and its wrapper, compiled side by side, and linked to one module."""
     includes = include_flags(np.get_include())
-    flags = (*_flags(compiler, work, folder), *user_flags())
+    flags = (*_flags(compiler, options.target, work, folder), *user_flags())
     _write(work / f"{unit.name}.h", unit.header)
     _write(work / f"{unit.name}.c", unit.source)
     with _Jobs(compiler, work) as jobs:
@@ -207,15 +216,16 @@ class _Jobs:
                 pass
 
 
-def _flags(compiler: Compiler, work: Path, folder: Path) -> tuple[str, ...]:
-    """Those of FLAGS that the compiler knows; asked once a compiler, kept beside the kernels."""
-    digest = sha256(repr(FLAGS).encode()).hexdigest()[:16]
+def _flags(compiler: Compiler, target: str, work: Path, folder: Path) -> tuple[str, ...]:
+    """The flags that the compiler knows; asked once a compiler, kept beside the kernels."""
+    asked = (*target_flags(target), *FLAGS)
+    digest = sha256(repr(asked).encode()).hexdigest()[:16]
     note = folder / f"flags-{compiler.key}-{digest}"
     with suppress(OSError):
         kept = tuple(note.read_text(encoding="utf-8").split())
-        if kept and set(kept) <= set(FLAGS):
+        if kept and set(kept) <= set(asked):
             return kept
-    accepted = accepted_flags(compiler, work)
+    accepted = accepted_flags(compiler, work, asked)
     with suppress(OSError):
         _write_atomically(note, "\n".join(accepted))
     return accepted

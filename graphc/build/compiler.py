@@ -20,7 +20,6 @@ from graphc.errors import BuildError
 FLAGS = (
     "-std=c11",
     "-O3",
-    "-march=native",  # a kernel runs where it is compiled; an exported .c names no machine
     "-mprefer-vector-width=512",  # gcc and clang stay at 256 bits otherwise
     "-fno-math-errno",  # nobody reads errno, and it keeps sqrt from being one instruction
     "-fno-trapping-math",  # nobody unmasks floating-point traps, and they keep loops scalar
@@ -28,7 +27,8 @@ FLAGS = (
     "-DGRAPHC_SIMD",  # sums marked GRAPHC_SIMD_SUM run in lanes
     "-fopenmp-simd",  # reads "#pragma omp simd"; starts no threads
 )
-"""For kernels. Never -ffast-math: NaN, infinity and the order of rounding keep their meaning."""
+"""For kernels, after `target_flags`. Never -ffast-math: NaN, infinity and the order of rounding
+keep their meaning."""
 
 WRAPPER_FLAGS = (
     "-O1",  # most of its time is spent reading headers; -O2 adds a third and gains nothing
@@ -46,6 +46,13 @@ REMEDY = (
     "macOS: xcode-select --install), or name one in $GRAPHC_CC"
 )
 ERROR_LINES = 6
+
+
+def target_flags(target: str) -> tuple[str, ...]:
+    """For which machine: a kernel runs where it is compiled; an exported .c names none."""
+    if target == "portable":  # any machine of this family, and no extensions of C
+        return ("-DGRAPHC_PORTABLE",)
+    return (f"-march={target}",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +115,8 @@ def user_flags() -> tuple[str, ...]:
     return tuple(shlex.split(os.environ.get("GRAPHC_CFLAGS", "")))
 
 
-def accepted_flags(compiler: Compiler, folder: Path) -> tuple[str, ...]:
-    """Those of FLAGS that the compiler knows."""
+def accepted_flags(compiler: Compiler, folder: Path, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the flags asked for that the compiler knows."""
     source = folder / "flags.c"
     source.write_text("int graphc_flags;\n", encoding="utf-8")
 
@@ -120,9 +127,9 @@ def accepted_flags(compiler: Compiler, folder: Path) -> tuple[str, ...]:
             process.communicate()
         return process.returncode == 0
 
-    if accepts(FLAGS):
-        return FLAGS
-    return tuple(flag for flag in FLAGS if accepts((flag,)))
+    if accepts(asked):
+        return asked
+    return tuple(flag for flag in asked if accepts((flag,)))
 
 
 def include_flags(numpy_include: str) -> tuple[str, ...]:

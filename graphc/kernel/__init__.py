@@ -18,6 +18,7 @@ from graphc.kernel.arguments import (
     output_shapes,
 )
 from graphc.loops import Program
+from graphc.options import Options
 from graphc.types import Size, evaluate
 
 __all__ = ["Bound", "Kernel"]
@@ -62,6 +63,7 @@ class Kernel:
         unflatten: Unflatten | None = None,
         positional: bool | None = None,
         graph: object = None,
+        options: Options | None = None,
     ) -> None:
         """Compiles `unit`, or finds it compiled.
 
@@ -80,7 +82,7 @@ class Kernel:
         self._unflatten = unflatten
         self._positional = flatten is None if positional is None else positional
         self._solutions = solve(program)
-        self._loaded = load(unit, program)
+        self._loaded = load(unit, program, options or Options())
         self._call, self._call_into, self._bind = self._loaded.fast.functions()
         # Where nothing stands between Python's arguments and results and those of the C.
         self._fast = self._call if self._positional and unflatten is None else None

@@ -18,6 +18,7 @@ from graphc.lower.schedule import Nest, Schedule, Step, steps
 from graphc.lower.scope import plan_scope
 from graphc.lower.tiling import is_tiled
 from graphc.lower.unused import drop_unused
+from graphc.options import Options
 from graphc.types import Dim, Size, substitute
 
 LOOP_NAMES = "ijklmpqrsu"
@@ -26,11 +27,14 @@ MOST_EQUATIONS = 4
 __all__ = ["lower"]
 
 
-def lower(graph: Graph, shown: Sequence[str] | None = None) -> Program:
+def lower(
+    graph: Graph, shown: Sequence[str] | None = None, options: Options | None = None
+) -> Program:
     """The C function a graph becomes.
 
     Args:
         graph: optimised; its inputs, run-time dimensions and outputs become the parameters.
+        options: what `graphc.compile` was asked for.
         shown: how the user writes each input, for messages; the inputs' names by default.
     """
     function = Names().take(graph.name)

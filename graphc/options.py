@@ -1,0 +1,28 @@
+"""How a graph becomes C and a kernel: what `graphc.compile` can be asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+
+from graphc.errors import ArgumentError
+
+
+def default_target() -> str:
+    """$GRAPHC_TARGET, else the machine at hand."""
+    return os.environ.get("GRAPHC_TARGET", "") or "native"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Each field is an argument of `graphc.compile`, where it is explained."""
+
+    target: str = field(default_factory=default_target)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", self.target):
+            raise ArgumentError(
+                f"target={self.target!r} names no machine; use 'native', 'portable', or a name "
+                "that the compiler's -march= takes, such as 'x86-64-v3'"
+            )
