@@ -42,16 +42,7 @@ def lower(
     dims = {name: names.take(name) for name in graph.dims}
     if any(old != new for old, new in dims.items()):
         graph = _rename_dims(graph, dims)
-    inputs = tuple(
-        Argument(names.take(x.name or "x"), x.type, text)
-        for x, text in zip(
-            graph.inputs, shown or [x.name or "x" for x in graph.inputs], strict=True
-        )
-    )
-    outputs = tuple(
-        Argument(names.take(name), x.type, name)
-        for name, x in zip(graph.output_names, graph.outputs, strict=True)
-    )
+    inputs, outputs = _arguments(graph, names, shown)
     loop_names = tuple(names.take(c) for c in LOOP_NAMES)
 
     def targets(g: Graph) -> dict[Node, tuple[str, Size]]:
@@ -90,6 +81,22 @@ def lower(
     )
     verify(program)
     return program
+
+
+def _arguments(
+    graph: Graph, names: Names, shown: Sequence[str] | None
+) -> tuple[tuple[Argument, ...], tuple[Argument, ...]]:
+    """The parameters: inputs, outputs."""
+    texts = shown or [x.name or "x" for x in graph.inputs]
+    inputs = tuple(
+        Argument(names.take(x.name or "x"), x.type, text)
+        for x, text in zip(graph.inputs, texts, strict=True)
+    )
+    outputs = tuple(
+        Argument(names.take(name), x.type, name)
+        for name, x in zip(graph.output_names, graph.outputs, strict=True)
+    )
+    return inputs, outputs
 
 
 def _rename_dims(graph: Graph, dims: dict[str, str]) -> Graph:
