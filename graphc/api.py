@@ -12,7 +12,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
 
-from graphc import emit_dot, emit_tex, passes, reference, transform, trees
+from graphc import build, emit_dot, emit_tex, passes, reference, transform, trees
 from graphc import graph as core
 from graphc.emit_c import CUnit, emit
 from graphc.errors import ArgumentError, DrawError, TraceError
@@ -238,6 +238,7 @@ def compile(
         TraceError, ShapeError, DTypeError: as `trace`.
         BuildError: there is no C compiler.
     """
+    build.begin()
     if not isinstance(fn, core.Graph):
         graph: core.Graph = trace(fn, *args, **kwargs)
     elif args or kwargs:

@@ -6,16 +6,18 @@ import os
 import stat
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from by_hand import EXERCISE, SCALE, program, scalar, unit
 
 from graphc import build
-from graphc.build import CacheWarning, bind, cache, compiler, export, load, solve
+from graphc.build import CacheWarning, bind, cache, callers, compiler, export, load, solve
 from graphc.build.compiler import target_flags
 from graphc.errors import ArgumentError, BuildError
 from graphc.options import Options
@@ -49,8 +51,14 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> build.Loaded:
     return load(unit, program, Options())
 
 
+def call(loaded: build.Loaded) -> Any:
+    made = build.caller().Caller()
+    loaded.prepare(made, direct=True)
+    return made
+
+
 def run(loaded: build.Loaded) -> tuple[float, ...]:
-    return loaded.fast.functions()[0](2.0, 1.0, 3.0, 4.0)
+    return call(loaded)(2.0, 1.0, 3.0, 4.0)
 
 
 def modules(folder: Path) -> list[Path]:
@@ -88,13 +96,10 @@ def test_only_the_owner_can_enter_the_cache(folder: Path, monkeypatch: pytest.Mo
     assert stat.S_IMODE((folder / "kernels").stat().st_mode) == 0o700
 
 
-def test_nothing_but_modules_and_flags_is_left(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_but_libraries_is_left(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fresh(monkeypatch)
     (module,) = modules(folder)
-    left = {path.name.split("-")[0] for path in (folder / "kernels").iterdir()}
-    assert left == {"flags", module.parent.name}
+    assert list((folder / "kernels").iterdir()) == [module.parent]
 
 
 def test_a_second_process_needs_no_compiler_and_no_generator(
@@ -102,7 +107,7 @@ def test_a_second_process_needs_no_compiler_and_no_generator(
 ) -> None:
     fresh(monkeypatch)
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(build, "_write_wrapper", None)  # pycparser and Jinja are slow to load
+    monkeypatch.setattr(build.Binding, "text", None)  # Jinja is slow to load
     assert run(fresh(monkeypatch)) == (4.5, 6.0)
 
 
@@ -240,9 +245,7 @@ def test_flags_of_the_user_reach_the_compiler(
 ) -> None:
     monkeypatch.setenv("GRAPHC_CFLAGS", "-DANSWER='42.0'")
     asked = unit("void answer(double *y)", "*y = ANSWER;")
-    assert (
-        load(asked, program("answer", [], [("y", scalar)]), Options()).fast.functions()[0]() == 42.0
-    )
+    assert call(load(asked, program("answer", [], [("y", scalar)]), Options()))() == 42.0
 
 
 def test_flags_that_the_compiler_does_not_know_are_dropped(
@@ -271,14 +274,69 @@ def test_never_fast_math() -> None:
     assert "-ffp-contract=off" in compiler.FLAGS
 
 
-def test_python_headers_are_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
+    """A package that has no caller yet; the folder that will."""
+    monkeypatch.setattr(callers, "PACKAGE", tmp_path)
+    return tmp_path / "__pycache__"
+
+
+def new_caller() -> types.ModuleType:
+    """The caller, as a new process would get it."""
+    return callers.caller.__wrapped__()
+
+
+def test_python_headers_are_missing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiler.sysconfig, "get_path", lambda key: f"/nowhere/{key}")
+    callers.begin()  # tells nothing: nobody has asked for a kernel
     with pytest.raises(
         BuildError,
         match=r"Python\.h is not in /nowhere/include, so a kernel .*; "
         "install the headers of this Python",
     ):
-        fresh(monkeypatch)
+        new_caller()
+    assert not list(home.iterdir())
+
+
+def test_the_caller_is_compiled_once_beside_the_bytecode(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callers.begin()
+    callers.begin()
+    assert len(callers._making) == 1
+    assert new_caller().Caller.__name__ == "Caller"
+    (path,) = home.iterdir()
+    assert path.name.startswith("caller-")
+    monkeypatch.setattr(callers, "find_compiler", None)
+    callers.begin()
+    assert not callers._making
+    assert new_caller().BoundCaller.__name__ == "BoundCaller"
+
+
+def test_a_damaged_caller_is_compiled_again(home: Path) -> None:
+    new_caller()
+    (path,) = home.iterdir()
+    path.unlink()
+    path.write_bytes(b"not a module")
+    assert new_caller().Caller.__name__ == "Caller"
+
+
+def test_a_package_that_may_not_be_written_has_its_caller_in_the_cache(
+    home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = os.access  # root may write everywhere
+    monkeypatch.setattr(os, "access", lambda path, mode: path != home and access(path, mode))
+    new_caller()
+    assert not list(home.iterdir())
+    (path,) = (folder / "kernels").iterdir()
+    assert path.name.startswith("caller-")
+
+
+def test_a_caller_that_nobody_waits_for_leaves_nothing(home: Path) -> None:
+    callers.begin()
+    callers._stop()
+    assert not callers._making
+    assert not list(home.iterdir())
 
 
 def test_a_dimension_that_no_shape_tells() -> None:
@@ -306,7 +364,7 @@ def test_sizes_are_counted_in_c_as_in_python(folder: Path) -> None:
     body = "(void)x; (void)n; (void)y;"
     made = load(unit("void sized(const double *x, int64_t n, double *y)", body), sized, Options())
     for k in range(8):
-        assert made.fast.functions()[0](np.zeros(k)).shape == ((k - 3) // 2 + (k % 4) * k + 2,)
+        assert call(made)(np.zeros(k)).shape == ((k - 3) // 2 + (k % 4) * k + 2,)
 
 
 def test_export_writes_both_files(tmp_path: Path) -> None:

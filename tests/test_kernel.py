@@ -133,6 +133,36 @@ def test_a_kernel_may_be_called_as_its_wrapper_calls_things() -> None:
         assert made(2.0) == 2.0
 
 
+def test_more_arguments_than_a_call_keeps_on_the_stack() -> None:
+    names = [f"x{i}" for i in range(40)]
+    array = float64[2]
+    typed = ", ".join(f"double {x}" for x in names).replace("double x7", "const double *x7")
+    many = Kernel(
+        program("many", [(x, array if x == "x7" else scalar) for x in names], [("y", array)]),
+        unit(
+            f"void many({typed}, double *y)",
+            f"y[0] = x7[1]; y[1] = {' + '.join(x for x in names if x != 'x7')};",
+        ),
+    )
+    values: list[Any] = [float(i) for i in range(40)]
+    values[7] = np.array([0.5, 0.25])
+    assert list(many(*values)) == [0.25, sum(range(40)) - 7]
+    assert list(many.bind(*values)()) == [0.25, sum(range(40)) - 7]
+    assert "argument 'x7' of many" in message(many, *range(40))
+
+
+def test_a_kernel_is_a_kernel(exercise: Kernel) -> None:
+    assert isinstance(exercise, Kernel)
+    assert type(exercise).__name__ == "Kernel"
+    assert type(exercise) is type(Kernel(*TWICE))
+
+
+def test_a_bound_kernel_takes_no_arguments(exercise: Kernel) -> None:
+    bound = exercise.bind(2.0, 1.0, 3.0, 4.0)
+    with pytest.raises(TypeError, match="a bound kernel takes no arguments: it has them already"):
+        bound(1.0)  # type: ignore[call-arg] -- what is tested
+
+
 # --- conversions ----------------------------------------------------------------------------------
 
 
@@ -439,10 +469,10 @@ def test_bound_calls_return_every_output(twice: Kernel) -> None:
 
 def test_bound_arrays_stay_alive(scale: Kernel) -> None:
     bound = scale.bind(np.full(1000, 2, np.float32), 3.0)
-    call, outputs = bound._call, bound.outputs
-    del bound
+    bound.inputs = ()
+    outputs = bound.outputs
     gc.collect()
-    call()
+    bound()
     assert outputs[0].sum() == 6000
 
 

@@ -1,18 +1,14 @@
-"""C text to a loaded extension module, through the compiler and a disk cache; and to files."""
+"""C text to a loaded function, through the compiler and a disk cache; and to files."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -29,6 +25,7 @@ from graphc.build.cache import (
     store,
     work_folder,
 )
+from graphc.build.callers import begin, caller
 from graphc.build.compiler import (
     FLAGS,
     LINK_FLAGS,
@@ -43,24 +40,25 @@ from graphc.build.compiler import (
     target_flags,
     user_flags,
 )
+from graphc.build.modules import load_module
 from graphc.errors import BuildError
 from graphc.loops import Program
 from graphc.options import Options
 
 __all__ = [
     "CacheWarning",
-    "Function",
     "Loaded",
     "Solution",
     "Unit",
+    "begin",
     "bind",
+    "caller",
     "export",
     "load",
     "solve",
 ]
 
-Function = Callable[..., Any]
-FORMAT = "1"
+FORMAT = "2"
 """Part of every key: a change of what this file does with its inputs raises it."""
 
 
@@ -79,17 +77,33 @@ class Unit(Protocol):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A compiled unit. One file holds two modules: cffi's, and the fast road's."""
+    """A compiled unit: a library with the kernel and what templates/caller.c calls of it."""
 
-    name: str
+    unit: Unit
+    binding: Binding
+    options: Options
     path: Path
-    fast: ModuleType
-    """functions() -> (call, call_into, bind) of templates/fastcall.c."""
+
+    def prepare(self, caller: Any, direct: bool) -> None:
+        """Lets a Caller of templates/caller.c call the kernel.
+
+        direct: each argument of a call in Python is one of the kernel, and so is each result.
+
+        Raises:
+            BuildError: the library cannot be loaded.
+        """
+        try:
+            caller._prepare(str(self.path), *self.binding.plan(), direct)
+        except ImportError as error:
+            raise BuildError(
+                f"{self.unit.name} was compiled and cannot be loaded: {error}"
+            ) from None
 
     @cached_property
     def cffi(self) -> ModuleType:
-        """cffi's module in API mode, loaded when first asked for."""
-        return _module(_cffi_name(self.name), self.path)
+        """cffi's module in API mode, compiled when first asked for."""
+        path = _obtain(self.unit, self.binding, self.options, _compile_cffi, "cffi")
+        return load_module(_cffi_name(self.unit.name), path)
 
     @property
     def lib(self) -> Any:
@@ -102,7 +116,10 @@ class Loaded:
         return self.cffi.ffi
 
 
-_loaded: dict[tuple[str, str], Loaded] = {}
+Compile = Callable[[Unit, Binding, Compiler, tuple[str, ...], Path], Path]
+"""(unit, binding, compiler, flags, folder to work in) -> the library."""
+
+_loaded: dict[tuple[str, str, str | None], Loaded] = {}
 _lock = threading.Lock()
 
 
@@ -113,147 +130,120 @@ def load(unit: Unit, program: Program, options: Options) -> Loaded:
         BuildError: no compiler, or it refused the code.
     """
     binding = bind(program)
-    asked = _asked(unit, binding, options)
-    folder = cache_folder()
-    try:
-        compiler: Compiler | None = find_compiler()
-    except BuildError:
-        compiler = None
-    known = (str(folder), asked if compiler is None else asked + compiler.key)
+    key = (str(cache_folder()), _asked(unit, binding, options, "call"), _compiler_key())
     with _lock:
-        if known not in _loaded:
-            _loaded[known] = _load(unit, binding, options, folder, asked, compiler)
-        return _loaded[known]
+        if key not in _loaded:
+            path = _obtain(unit, binding, options, _compile, "call")
+            _loaded[key] = Loaded(unit, binding, options, path)
+        return _loaded[key]
 
 
-def _load(
-    unit: Unit,
-    binding: Binding,
-    options: Options,
-    folder: Path,
-    asked: str,
-    compiler: Compiler | None,
-) -> Loaded:
-    found = find(folder, asked, None if compiler is None else compiler.key)
+def _compiler_key() -> str | None:
+    """None: there is none, and what any compiler made will do."""
+    try:
+        return find_compiler().key
+    except BuildError:
+        return None
+
+
+def _obtain(unit: Unit, binding: Binding, options: Options, compile: Compile, role: str) -> Path:
+    """A library from the cache, or compiled and put there."""
+    folder, asked = cache_folder(), _asked(unit, binding, options, role)
+    found = find(folder, asked, _compiler_key())
     if found is not None:
-        with suppress(ImportError, OSError):  # removed or damaged since: compiled again
-            return Loaded(unit.name, found, _module(binding.module, found))
-    compiler = compiler or find_compiler()  # which now says what is missing
+        return found
+    compiler = find_compiler()  # which now says what is missing
     limit = limit_bytes()
     with work_folder(folder) as work:
-        built = _compile(unit, binding, options, compiler, work, folder)
-        placed = store(folder, asked, compiler.key, built, limit)
-    try:
-        return Loaded(unit.name, placed, _module(binding.module, placed))
-    except ImportError as error:
-        raise BuildError(f"{unit.name} was compiled and cannot be loaded: {error}") from None
+        _write(work / f"{unit.name}.h", unit.header)
+        _write(work / f"{unit.name}.c", unit.source)
+        built = _with_known_flags(unit, binding, options, compile, compiler, work, folder)
+        return store(folder, asked, compiler.key, built, limit)
 
 
-def _asked(unit: Unit, binding: Binding, options: Options) -> str:
+def _asked(unit: Unit, binding: Binding, options: Options, role: str) -> str:
     """A digest of all that decides the machine code, except the compiler."""
-    import cffi  # here, so that importing graphc does not wait for it
-
     parts = (
         FORMAT,
+        role,
         unit.name,
         unit.source,
         unit.header,
         unit.declarations,
         binding.key(),
-        cffi.__version__,
-        np.__version__,
-        sys.version,
-        SUFFIX,
         machine(),
         repr((target_flags(options.target), FLAGS, WRAPPER_FLAGS, LINK_FLAGS, user_flags())),
     )
     return sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 
-def _compile(
-    unit: Unit, binding: Binding, options: Options, compiler: Compiler, work: Path, folder: Path
+def _with_known_flags(
+    unit: Unit,
+    binding: Binding,
+    options: Options,
+    compile: Compile,
+    compiler: Compiler,
+    work: Path,
+    folder: Path,
 ) -> Path:
-    """The kernel and its wrapper, compiled side by side, and linked to one module."""
-    includes = include_flags(np.get_include())
-    flags = (*_flags(compiler, options.target, work, folder), *user_flags())
-    _write(work / f"{unit.name}.h", unit.header)
-    _write(work / f"{unit.name}.c", unit.source)
-    with _Jobs(compiler, work) as jobs:
-        jobs.start(f"{unit.name}.c", (*flags, "-fPIC", "-c", f"{unit.name}.c", "-o", "kernel.o"))
-        _write_wrapper(unit, binding, work / "wrapper.c")
-        glue = (*WRAPPER_FLAGS, "-fPIC", *includes, "-c", "wrapper.c", "-o", "wrapper.o")
-        jobs.start(f"the wrapper of {unit.name}", glue)
-        jobs.finish()
-        linked = work / f"module{SUFFIX}"
-        objects = ("kernel.o", "wrapper.o", "-o", linked.name)
-        jobs.start(f"to link {unit.name}", (*LINK_FLAGS, *user_flags(), *objects, "-lm"))
-        jobs.finish()
-    return linked
-
-
-class _Jobs:
-    """Compilers at work side by side; none outlives the block."""
-
-    def __init__(self, compiler: Compiler, folder: Path) -> None:
-        self.compiler, self.folder = compiler, folder
-        self.running: list[tuple[str, subprocess.Popen[str]]] = []
-
-    def start(self, what: str, flags: tuple[str, ...]) -> None:
-        self.running.append((what, start(self.compiler, flags, self.folder)))
-
-    def finish(self) -> None:
-        while self.running:
-            what, process = self.running.pop(0)
-            finish(process, what)
-
-    def __enter__(self) -> _Jobs:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for _what, process in self.running:
-            process.kill()
-            with process:  # closes its pipe unread: a child of the compiler may hold it yet
-                pass
-
-
-def _flags(compiler: Compiler, target: str, work: Path, folder: Path) -> tuple[str, ...]:
-    """The flags that the compiler knows; asked once a compiler, kept beside the kernels."""
-    asked = (*target_flags(target), *FLAGS)
+    """Compiles with the flags that the compiler knows: all, unless it refuses; then it is asked."""
+    asked = (*target_flags(options.target), *FLAGS)
     digest = sha256(repr(asked).encode()).hexdigest()[:16]
     note = folder / f"flags-{compiler.key}-{digest}"
+    kept: tuple[str, ...] = ()
     with suppress(OSError):
         kept = tuple(note.read_text(encoding="utf-8").split())
-        if kept and set(kept) <= set(asked):
-            return kept
-    accepted = accepted_flags(compiler, work, asked)
-    with suppress(OSError):
-        _write_atomically(note, "\n".join(accepted))
-    return accepted
+    flags = kept if kept and set(kept) <= set(asked) else asked
+    try:
+        return compile(unit, binding, compiler, flags, work)
+    except BuildError:
+        accepted = accepted_flags(compiler, work, asked)
+        if accepted == flags:
+            raise
+        built = compile(unit, binding, compiler, accepted, work)
+        with suppress(OSError):
+            _write_atomically(note, "\n".join(accepted))
+        return built
+
+
+def _compile(
+    unit: Unit, binding: Binding, compiler: Compiler, flags: tuple[str, ...], work: Path
+) -> Path:
+    """The kernel and its adapter, in one run of the compiler."""
+    _write(work / "adapter.c", binding.text())
+    built = work / f"kernel{SUFFIX}"
+    files = ("adapter.c", "-o", built.name, "-lm")
+    run = (*flags, *user_flags(), "-fPIC", *LINK_FLAGS, *files)
+    finish(start(compiler, run, work), f"{unit.name}.c")
+    return built
+
+
+def _compile_cffi(
+    unit: Unit, binding: Binding, compiler: Compiler, flags: tuple[str, ...], work: Path
+) -> Path:
+    """The kernel, and what ffi.emit_c_code writes (but that prints)."""
+    import cffi  # its parser takes 30 ms to load, and few ask for C pointers
+    from cffi.recompiler import make_c_source
+
+    kernel = start(
+        compiler,
+        (*flags, *user_flags(), "-fPIC", "-c", f"{unit.name}.c", "-o", "kernel.o"),
+        work,
+    )
+    ffi = cffi.FFI()
+    ffi.cdef(unit.declarations)
+    preamble = f'#include "{unit.name}.h"'
+    make_c_source(ffi, _cffi_name(unit.name), preamble, str(work / "wrapper.c"))
+    finish(kernel, f"{unit.name}.c")
+    built = work / f"module{SUFFIX}"
+    files = ("wrapper.c", "kernel.o", "-o", built.name, "-lm")
+    run = (*WRAPPER_FLAGS, "-fPIC", *include_flags(np.get_include()), *LINK_FLAGS, *files)
+    finish(start(compiler, run, work), f"the wrapper of {unit.name}")
+    return built
 
 
 def _cffi_name(name: str) -> str:
     return f"_cffi_{name}"
-
-
-def _write_wrapper(unit: Unit, binding: Binding, path: Path) -> None:
-    """What ffi.emit_c_code writes (but that prints), with the fast road as its preamble."""
-    import cffi  # its parser takes 30 ms to load, and a cache hit needs none
-    from cffi.recompiler import make_c_source
-
-    ffi = cffi.FFI()
-    ffi.cdef(unit.declarations)
-    make_c_source(ffi, _cffi_name(unit.name), binding.text(), str(path))
-
-
-def _module(name: str, path: Path) -> ModuleType:
-    """The extension module `name` of a shared library that may hold several."""
-    loader = ExtensionFileLoader(name, str(path))
-    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
-    if spec is None:
-        raise ImportError(f"no module {name} in {path}")
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
 
 
 def _write(path: Path, text: str) -> None:

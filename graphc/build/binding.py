@@ -1,4 +1,4 @@
-"""What templates/fastcall.c must know of a program: how each argument is taken and checked."""
+"""What templates/caller.c must know of a program: how each argument is taken and checked."""
 
 from __future__ import annotations
 
@@ -6,48 +6,23 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from graphc.errors import BuildError
-from graphc.loops import Loop, Program
+from graphc.loops import Argument, Loop, Program
 from graphc.resources import render, template_folder
 from graphc.types import Atom, Dim, Size, names
 
-TEMPLATE = "fastcall.c"
+TEMPLATE = "adapter.c"
 HELPERS = {
-    "floordiv": "fastcall_floor_div",
-    "mod": "fastcall_floor_mod",
-    "min": "fastcall_smaller",
-    "max": "fastcall_larger",
+    "floordiv": "graphc_floor_div",
+    "mod": "graphc_floor_mod",
+    "min": "graphc_smaller",
+    "max": "graphc_larger",
 }
+KINDS = ("bool", "int32", "int64", "float32", "float64")
+"""In the order of caller.c."""
+C_TYPES = ("bool", "int32_t", "int64_t", "float", "double")
 
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """An input or output: its place in the signature and its C type."""
-
-    index: int
-    name: str
-    dtype: str
-    shape: tuple[str, ...]
-
-    @property
-    def rank(self) -> int:
-        return len(self.shape)
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A run-time dimension and the C expression that finds it in the shapes."""
-
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Axis `axis` of input `input` has `size` elements."""
-
-    input: str
-    axis: int
-    size: str
+Slot = tuple[int, tuple[int, ...]]
+"""An input or output: its kind and its sizes; ~k stands for the size measured k-th."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +38,29 @@ class Solution:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """All that the text of fastcall.c depends on."""
+    """All that the caller, and the text of adapter.c, depend on."""
 
     kernel: str
-    module: str
     inputs: tuple[Slot, ...]
     outputs: tuple[Slot, ...]
-    dims: tuple[Known, ...]
-    checks: tuple[Check, ...]
-    arguments: tuple[str, ...]
-    workspace: str
+    solutions: tuple[Solution, ...]
+    sizes: tuple[str, ...]
+    """Those that are measured in each call, as C."""
+    workspace: int
+    """Bytes; ~k as in a slot."""
     releases: bool
     """Whether the GIL is released: not for a handful of scalar operations."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What adapter.c gives to the kernel."""
+        given = []
+        for i, (kind, sizes) in enumerate(self.inputs):
+            pointer = f"(const {C_TYPES[kind]} *)graphc_in[{i}]"
+            given.append(pointer if sizes else f"*{pointer}")
+        given += [f"graphc_dims[{i}]" for i in range(len(self.solutions))]
+        given += [f"({C_TYPES[k]} *)graphc_out[{j}]" for j, (k, _) in enumerate(self.outputs)]
+        return (*given, "graphc_workspace") if self.workspace else tuple(given)
 
     def key(self) -> str:
         """A digest of the text, without rendering it: Jinja takes longer to load than a kernel."""
@@ -82,8 +68,27 @@ class Binding:
         return sha256(template + repr(self).encode()).hexdigest()
 
     def text(self) -> str:
-        values: dict[str, object] = {field: getattr(self, field) for field in self.__slots__}
-        return render(TEMPLATE, **values)
+        """The C of the adapter."""
+        return render(
+            TEMPLATE,
+            kernel=self.kernel,
+            dims=[found.name for found in self.solutions],
+            sizes=self.sizes,
+            arguments=self.arguments,
+        )
+
+    def plan(self) -> tuple[object, ...]:
+        """What the caller is told, after the path of the library."""
+        sources = [(x.index, x.axis, x.step, x.offset) for x in self.solutions]
+        return (
+            self.kernel,
+            self.inputs,
+            self.outputs,
+            tuple(number for source in sources for number in source),
+            len(self.sizes),
+            self.workspace,
+            self.releases,
+        )
 
 
 def bind(program: Program) -> Binding:
@@ -92,43 +97,26 @@ def bind(program: Program) -> Binding:
     Raises:
         BuildError: a dimension that no shape determines.
     """
-    ins = tuple(
-        _slot(i, x.name, x.type.dtype.name, x.type.shape) for i, x in enumerate(program.inputs)
-    )
-    outs = tuple(
-        _slot(i, y.name, y.type.dtype.name, y.type.shape) for i, y in enumerate(program.outputs)
-    )
-    dims = []
-    for found in solve(program):
-        place = f"shape_{program.inputs[found.index].name}[{found.axis}]"
-        value = place if not found.offset else f"({place} - {found.offset})"
-        dims.append(Known(found.name, value if found.step == 1 else f"{value} / {found.step}"))
-    checks = tuple(
-        Check(x.name, axis, size)
-        for x in ins
-        for axis, size in enumerate(x.shape)
-        if not any(d.name == size[4:] and d.value == f"shape_{x.name}[{axis}]" for d in dims)
-    )
-    arguments = [f"fastcall_call->in_{x.name}" for x in ins]
-    arguments += [f"fastcall_call->dim_{name}" for name in program.dims]
-    arguments += [f"fastcall_call->out_{y.name}" for y in outs]
-    workspace = "" if program.workspace == 0 else c_size(program.workspace)
-    arguments += ["fastcall_workspace"] if workspace else []
+    measured: dict[str, int] = {}
+
+    def size(size: Size) -> int:
+        if isinstance(size, int):
+            return size
+        return ~measured.setdefault(c_size(size), len(measured))
+
+    def slot(argument: Argument) -> Slot:
+        kind = KINDS.index(argument.type.dtype.name)
+        return kind, tuple(size(axis) for axis in argument.type.shape)
+
+    inputs, outputs = tuple(map(slot, program.inputs)), tuple(map(slot, program.outputs))
+    workspace = size(program.workspace)
     releases = bool(
         workspace
-        or any(x.rank for x in (*ins, *outs))
+        or any(sizes for _, sizes in (*inputs, *outputs))
         or any(isinstance(stmt, Loop) for stmt in program.body)
     )
     return Binding(
-        program.name,
-        f"_call_{program.name}",
-        ins,
-        outs,
-        tuple(dims),
-        checks,
-        tuple(arguments),
-        workspace,
-        releases,
+        program.name, inputs, outputs, solve(program), tuple(measured), workspace, releases
     )
 
 
@@ -155,10 +143,6 @@ def solve(program: Program) -> tuple[Solution, ...]:
                 f"elements; give it a fixed size, or take an argument with an axis of length {name}"
             )
     return tuple(found[name] for name in program.dims)
-
-
-def _slot(index: int, name: str, dtype: str, shape: tuple[Size, ...]) -> Slot:
-    return Slot(index, name, dtype, tuple(map(c_size, shape)))
 
 
 def _affine(size: Size) -> tuple[str, int, int] | None:

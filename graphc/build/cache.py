@@ -19,12 +19,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from graphc.errors import BuildError
 
-SUFFIX = EXTENSION_SUFFIXES[0]
+SUFFIX = ".so"
 DEFAULT_BYTES = 512 << 20
 ABANDONED = 3600.0
 """Seconds after which a temporary folder belongs to nobody."""
@@ -103,7 +102,7 @@ def limit_bytes() -> int:
 
 
 def find(folder: Path, asked: str, compiler: str | None) -> Path | None:
-    """The whole, undamaged module made for what was asked, by this compiler (None: by any)."""
+    """The whole, undamaged library made for what was asked, by this compiler (None: by any)."""
     try:
         entries = sorted((folder / asked).iterdir(), reverse=True)
     except OSError:
@@ -121,7 +120,7 @@ def find(folder: Path, asked: str, compiler: str | None) -> Path | None:
 
 
 def store(folder: Path, asked: str, compiler: str, built: Path, limit: int) -> Path:
-    """Moves a finished module into the cache; the least recently used make room."""
+    """Moves a finished library into the cache; the least recently used make room."""
     place = folder / asked / f"{compiler}-{_digest(built)}{SUFFIX}"
     place.parent.mkdir(mode=0o700, exist_ok=True)
     try:
@@ -156,7 +155,7 @@ def make_room(folder: Path, limit: int, kept: Path) -> None:
 
 
 def modules(folder: Path) -> Iterator[Path]:
-    """Every finished module. Folders of other processes may vanish meanwhile."""
+    """Every finished library. Folders of other processes may vanish meanwhile."""
     for place in list(folder.iterdir()):
         if not place.name.startswith("tmp-"):
             with suppress(OSError):
@@ -166,12 +165,17 @@ def modules(folder: Path) -> Iterator[Path]:
 @contextmanager
 def work_folder(folder: Path) -> Iterator[Path]:
     """A folder to compile in, on the disk of the cache, so that a rename is atomic."""
-    for old in folder.glob("tmp-*"):
-        with suppress(OSError):
-            if time.time() - old.stat().st_mtime > ABANDONED:
-                shutil.rmtree(old, ignore_errors=True)
-    work = Path(tempfile.mkdtemp(prefix="tmp-", dir=folder))
+    work = make_work_folder(folder)
     try:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def make_work_folder(folder: Path) -> Path:
+    """The same for whoever removes it; what was left by processes that died goes first."""
+    for old in folder.glob("tmp-*"):
+        with suppress(OSError):
+            if time.time() - old.stat().st_mtime > ABANDONED:
+                shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix="tmp-", dir=folder))

@@ -32,8 +32,7 @@ keep their meaning."""
 
 WRAPPER_FLAGS = (
     "-O1",  # most of its time is spent reading headers; -O2 adds a third and gains nothing
-    "-w",  # neither cffi's code nor NumPy's headers are ours to mend
-    "-D_CFFI_NO_LIMITED_API",  # templates/fastcall.c needs all of Python's API
+    "-w",  # cffi's code is not ours to mend
 )
 LINK_FLAGS = (
     ("-bundle", "-undefined", "dynamic_lookup")

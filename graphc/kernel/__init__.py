@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from graphc.build import Unit, export, load, solve
+from graphc.build import Unit, caller, export, load, solve
 from graphc.errors import ArgumentError
 from graphc.kernel.arguments import (
     check_outputs,
@@ -27,6 +27,22 @@ Flatten = Callable[[tuple[Any, ...], dict[str, Any]], Sequence[Any]]
 Unflatten = Callable[[Sequence[Any]], Any]
 
 
+_classes: dict[type, type] = {}
+
+
+def on(base: type, face: type) -> type:
+    """A class with the calls of `base`, from templates/caller.c, and the rest from `face`.
+
+    A call then goes from Python to C with no Python code between, which would cost more than it.
+    """
+    made = _classes.get(face)
+    if made is None:
+        names = {name: face.__dict__[name] for name in ("__module__", "__doc__")}
+        made = _classes.setdefault(face, type(face.__name__, (face, base), names))
+        caller().quicken(made)
+    return made
+
+
 class Kernel:
     """A compiled function of NumPy arrays and numbers. Safe to call from many threads at once.
 
@@ -39,20 +55,16 @@ class Kernel:
             what is refused.
     """
 
-    __slots__ = (
-        "_bind",
-        "_call",
-        "_call_into",
-        "_fast",
-        "_flatten",
-        "_loaded",
-        "_positional",
-        "_solutions",
-        "_unflatten",
-        "graph",
-        "program",
-        "unit",
-    )
+    def __new__(cls, *args: object, **kwargs: object) -> Kernel:
+        base = caller().Caller
+        return base.__new__(on(base, cls))
+
+    if TYPE_CHECKING:  # templates/caller.c
+
+        def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any: ...
+        def _call(self, *inputs: Any) -> Any: ...
+        def _call_into(self, *inputs_and_outputs: Any) -> Any: ...
+        def _bind(self, *bound_inputs_and_outputs: Any) -> Any: ...
 
     def __init__(
         self,
@@ -83,15 +95,10 @@ class Kernel:
         self._positional = flatten is None if positional is None else positional
         self._solutions = solve(program)
         self._loaded = load(unit, program, options or Options())
-        self._call, self._call_into, self._bind = self._loaded.fast.functions()
-        # Where nothing stands between Python's arguments and results and those of the C.
-        self._fast = self._call if self._positional and unflatten is None else None
+        self._loaded.prepare(self, self._positional and unflatten is None)
 
-    def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        if self._fast is not None and out is None and not kwargs:
-            result = self._fast(*args)
-            if result is not NotImplemented:
-                return result
+    def _slowly(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        """A call that is not simply the kernel's own arguments, as it wants them."""
         leaves = self._leaves(args, kwargs)
         if out is not None:
             return self._structured(self._write(leaves, self._outs(out)))
@@ -171,10 +178,7 @@ class Kernel:
             ]
         else:
             outs = check_outputs(program, self._solutions, inputs, self._outs(out))
-        call = self._bind(*inputs, *outs)
-        if call is NotImplemented:
-            self._changed()
-        return Bound(self, call, tuple(inputs), tuple(outs))
+        return Bound(self, tuple(inputs), tuple(outs))
 
     @property
     def name(self) -> str:
@@ -256,22 +260,22 @@ class Bound:
     For one thread at a time: the outputs are shared between calls.
     """
 
-    __slots__ = ("_call", "_result", "inputs", "kernel", "outputs")
+    def __new__(cls, *args: object) -> Bound:
+        base = caller().BoundCaller
+        return base.__new__(on(base, cls))
+
+    if TYPE_CHECKING:  # templates/caller.c
+
+        def __call__(self) -> Any: ...
 
     def __init__(
-        self,
-        kernel: Kernel,
-        call: Callable[[], Any],
-        inputs: tuple[np.ndarray, ...],
-        outputs: tuple[np.ndarray, ...],
+        self, kernel: Kernel, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]
     ) -> None:
         self.kernel = kernel
         self.inputs = inputs
         self.outputs = outputs
-        self._call = call
-
-    def __call__(self) -> Any:
-        return self._call()
+        if kernel._bind(self, *inputs, *outputs) is NotImplemented:
+            kernel._changed()
 
     def __repr__(self) -> str:
         return f"<bound {self.kernel.signature}>"
