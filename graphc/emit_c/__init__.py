@@ -10,7 +10,8 @@ import numpy as np
 
 from graphc.emit_c.expression import Printer, literal
 from graphc.emit_c.functions import C_TYPES, SUFFIX
-from graphc.emit_c.lanes import lane_sums
+from graphc.emit_c.helpers import definitions
+from graphc.emit_c.lanes import is_vector, lane_sums
 from graphc.loops import (
     Apply,
     Assign,
@@ -39,31 +40,6 @@ from graphc.types import Size, dtype_of
 COLUMNS = 100
 NOTE_COLUMN = 44
 RETURN = "    return ;"
-HELPER_ORDER = (
-    "maximum",
-    "minimum",
-    "sign",
-    "absolute",
-    "add",
-    "subtract",
-    "multiply",
-    "negative",
-    "left_shift",
-    "right_shift",
-    "floor_divide",
-    "remainder",
-    "fmod",
-    "power",
-    "to_i32",
-    "to_i64",
-    "contract",
-    "sigmoid",
-    "softplus",
-    "logaddexp",
-    "polygamma",
-    "wrap_index",
-)
-
 __all__ = ["CUnit", "emit"]
 
 
@@ -107,7 +83,7 @@ def emit(program: Program) -> CUnit:
         "unused": unused,
         "body": "\n".join(writer.lines),
         "tables": [_table(table) for table in program.tables],
-        "helpers": _helpers(printer.helpers),
+        "helpers": definitions(printer.helpers, printer.looped),
         "dims": program.dims,
         "sizes": sizes,
         "symbolic": symbolic,
@@ -117,20 +93,6 @@ def emit(program: Program) -> CUnit:
         "has_bool": "bool" in declared,
     }
     return CUnit(program.name, declarations, render("unit.c", **values), render("unit.h", **values))
-
-
-def _helpers(used: set[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The helper functions to define, with those they call themselves, callees first."""
-    wanted = set(used)
-    for helper, suffix in used:
-        if helper == "power" and suffix[0] == "i":
-            wanted.add(("multiply", suffix))
-        if helper == "polygamma":
-            wanted.add(("polygamma", "f64"))
-    unknown = {helper for helper, _ in wanted} - set(HELPER_ORDER)
-    if unknown:
-        raise KeyError(f"templates/helpers.c has no {', '.join(sorted(unknown))}")
-    return sorted(wanted, key=lambda pair: (HELPER_ORDER.index(pair[0]), pair[1] != "f64", pair[1]))
 
 
 def _parameters(program: Program, restrict: str) -> list[str]:
@@ -321,7 +283,9 @@ class _Writer:
             self.put(f"GRAPHC_SIMD_SUM({', '.join(sums)})", depth)
         start = len(self.lines)
         self.put(head, depth)
+        p.vector = is_vector(loop)
         self.body(loop.body, depth + 1)
+        p.vector = False
         del p.extents[loop.var]
         if len(self.lines) > start + 2 or isinstance(loop.body[0], Loop):
             self.lines[start] += " {"
