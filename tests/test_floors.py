@@ -18,7 +18,7 @@ FLOORS = (
     ("sizes", "attributes", "options"),
     ("types", "trees", "resources"),
     ("loops",),
-    ("graph", "loops_verify", "loops_homes"),
+    ("graph", "loops_verify", "loops_count"),
     ("reference",),
     ("maths",),
     ("ops",),

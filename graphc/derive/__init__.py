@@ -15,6 +15,7 @@ import numpy as np
 
 from graphc.derive.control import parts_of, pull_region, push_region
 from graphc.derive.custom import OWN_RULES, pull_rule, push_rule
+from graphc.derive.pads import is_block, side_by_side
 from graphc.errors import VerifyError
 from graphc.graph import (
     Diagonal,
@@ -61,13 +62,23 @@ def pull(
     One backward sweep in reverse order; contributions add up in the order the sweep meets them.
     """
     totals: dict[Node, Tensor] = {}
+    blocks: dict[Node, list[Tensor]] = {}
     bundles: dict[Node, dict[int, Tensor]] = {}
     names: dict[Node, str] = {}
 
     def add(node: Node, cotangent: Tensor) -> None:
         cotangent = _fitted(cotangent, node)
+        if is_block(cotangent.node):
+            blocks.setdefault(node, []).append(cotangent)
+            return
         known = totals.get(node)
         totals[node] = cotangent if known is None else known + cotangent
+
+    def settle(node: Node) -> None:
+        """Add what came from slices of the node, disjoint ones as one."""
+        for part in side_by_side(blocks.pop(node, [])):
+            known = totals.get(node)
+            totals[node] = part if known is None else known + part
 
     with _backward():
         for node, cotangent in zip(outputs, cotangents, strict=True):
@@ -76,6 +87,7 @@ def pull(
         active = dependents(outputs, inputs)
         reach = set(active)
         for node in reversed(active):
+            settle(node)
             building.cites = node
             total = totals.get(node)
             if node in bundles:
@@ -96,6 +108,8 @@ def pull(
             for operand, contribution in zip(node.operands, found, strict=True):
                 if operand in reach and contribution is not None:
                     add(operand, contribution)
+        for node in inputs:
+            settle(node)
         building.cites = None
     return _renamed([totals.get(x) for x in inputs], names)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from graphc import loops_count
 from graphc.build import Unit, caller, export, load, solve
 from graphc.errors import ArgumentError
 from graphc.kernel.arguments import (
@@ -198,6 +199,16 @@ class Kernel:
     def workspace_bytes(self) -> Size:
         """Bytes of workspace, aligned to 64: an int, or an expression of run-time dimensions."""
         return self.program.workspace
+
+    @property
+    def flops(self) -> Size:
+        """Floating-point operations of one call: an int, or an expression of run-time dimensions.
+
+        Each addition, maximum, exp, ... counts one, and a matrix product two for each of its
+        terms; choices, casts and comparisons are free. Of two branches the longer counts, and a
+        loop that ends on a condition counts one round.
+        """
+        return loops_count.flops(self.program)
 
     def workspace_size(self, **dims: int) -> int:
         """Bytes of workspace when the run-time dimensions have these values.

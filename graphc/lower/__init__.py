@@ -12,12 +12,12 @@ from graphc.graph import Constant, Graph, Node, Param, walk
 from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Stmt, Table
 from graphc.loops_verify import verify
 from graphc.lower.body import Leaf, Writer, read_array
-from graphc.lower.memory import place
 from graphc.lower.naming import Names, own_names
 from graphc.lower.regions import RegionWriter
 from graphc.lower.schedule import Nest, Schedule, Step, steps
 from graphc.lower.scope import plan_scope
 from graphc.lower.tiling import is_tiled
+from graphc.lower.unroll import unroll
 from graphc.lower.unused import drop_unused
 from graphc.options import Options
 from graphc.types import Dim, Size, substitute
@@ -67,20 +67,18 @@ def lower(
         RegionWriter(scope, constants),
     )
     body = tuple(_sections(scope.graph, scope.plan, writer))
-    program = drop_unused(
-        Program(
-            function,
-            graph.doc,
-            inputs,
-            tuple(dims.values()),
-            outputs,
-            tuple(tables),
-            tuple(scope.buffers()),
-            0,
-            body,
-        )
+    program = Program(
+        function,
+        graph.doc,
+        inputs,
+        tuple(dims.values()),
+        outputs,
+        tuple(tables),
+        tuple(scope.buffers()),
+        scope.total,
+        body,
     )
-    program = place(program, names)
+    program = drop_unused(unroll(program, names))
     verify(program)
     return program
 

@@ -1,0 +1,82 @@
+"""The arithmetic of a program, counted on the loop IR.
+
+One operation is one scalar function that gives a floating-point number: an addition, a maximum, an
+exp, a negation. Choices and casts are none, nor are comparisons and what integers compute for
+indices. A matrix product does two for each of its terms.
+"""
+
+from __future__ import annotations
+
+from graphc.loops import (
+    Apply,
+    Contract,
+    Expr,
+    If,
+    Loop,
+    Program,
+    Stmt,
+    While,
+    bodies,
+    children,
+    values,
+)
+from graphc.types import Size, maximum, names, substitute
+
+FREE = frozenset({"select", "cast"})
+"""What only moves floating-point numbers."""
+
+
+def flops(program: Program) -> Size:
+    """Operations of one call: an int, or an expression of the program's run-time dimensions.
+
+    Of two branches the longer counts; a loop that ends on a condition counts one round, and so
+    does one whose number of rounds is data.
+    """
+    return _bounded(_block(program.body), set(program.dims))
+
+
+def _block(body: tuple[Stmt, ...]) -> Size:
+    total: Size = 0
+    for stmt in body:
+        total = total + _statement(stmt)
+    return total
+
+
+def _statement(stmt: Stmt) -> Size:
+    match stmt:
+        case Loop():
+            inside = _block(stmt.body)
+            if stmt.var in names(inside):  # a triangle: as its last row
+                inside = substitute(inside, {stmt.var: stmt.extent - 1})
+            return inside * stmt.extent
+        case If():
+            longer = maximum(_block(stmt.then), _block(stmt.other))
+            return expression(stmt.condition) + longer
+        case While():
+            return _block(stmt.test) + expression(stmt.condition) + _block(stmt.body)
+        case Contract():
+            return 2 * stmt.rows * stmt.columns * stmt.terms
+    inner: Size = sum(map(expression, values(stmt)))
+    for body in bodies(stmt):
+        inner = inner + _block(body)
+    return inner
+
+
+def expression(value: Expr) -> int:
+    """Operations of one evaluation; of two choices the longer counts."""
+    if not isinstance(value, Apply):
+        return 0
+    if value.function == "select":
+        condition, *arms = map(expression, value.args)
+        return condition + max(arms)
+    counts = value.dtype.kind == "f" and value.function not in FREE
+    return int(counts) + sum(map(expression, children(value)))
+
+
+def _bounded(count: Size, dims: set[str]) -> Size:
+    """With one round for each loop whose extent is a local, which only the data know."""
+    local = set(names(count)) - dims
+    return substitute(count, dict.fromkeys(local, 1)) if local else count
+
+
+__all__ = ["expression", "flops"]

@@ -1,0 +1,167 @@
+"""Short loops that choose by their own variable, written out: each round then knows its choices.
+
+``d_x[i] = i < 1 ? a : i < 2 ? b : c`` for i < 3 is three stores. A loop is written out where the
+text does not grow much by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from graphc.loops import (
+    Apply,
+    Comment,
+    Expr,
+    If,
+    Let,
+    Literal,
+    Local,
+    Loop,
+    Position,
+    Program,
+    Read,
+    Stmt,
+    Store,
+    While,
+    parts,
+    replace_parts,
+    values,
+)
+from graphc.lower.naming import Names
+from graphc.types import Size, names, substitute
+
+MOST_ROUNDS = 256
+GROWTH = 24
+"""Parts of expressions that may be more afterwards."""
+DECIDE: Mapping[str, Callable[[int, int], bool]] = {
+    "less": lambda a, b: a < b,
+    "less_equal": lambda a, b: a <= b,
+    "greater": lambda a, b: a > b,
+    "greater_equal": lambda a, b: a >= b,
+    "equal": lambda a, b: a == b,
+    "not_equal": lambda a, b: a != b,
+}
+
+
+def unroll(program: Program, fresh: Names) -> Program:
+    """The program with such loops written out; locals in them get names of their own."""
+    return replace(program, body=_body(program.body, fresh))
+
+
+def _body(body: tuple[Stmt, ...], fresh: Names) -> tuple[Stmt, ...]:
+    found: list[Stmt] = []
+    for stmt in body:
+        match stmt:
+            case Loop():
+                written = _written_out(stmt, fresh)
+                found += written or [replace(stmt, body=_body(stmt.body, fresh))]
+            case While():
+                test, inner = _body(stmt.test, fresh), _body(stmt.body, fresh)
+                found.append(replace(stmt, test=test, body=inner))
+            case If():
+                then, other = _body(stmt.then, fresh), _body(stmt.other, fresh)
+                found.append(replace(stmt, then=then, other=other))
+            case _:
+                found.append(stmt)
+    return tuple(found)
+
+
+def _written_out(loop: Loop, fresh: Names) -> list[Stmt]:
+    """The rounds of a loop one after the other; none where it stays a loop."""
+    if not isinstance(loop.extent, int) or not 1 < loop.extent <= MOST_ROUNDS:
+        return []
+    if not _is_plain(loop.body) or not any(_chooses(stmt, loop.var) for stmt in loop.body):
+        return []
+    before = sum(map(_length, loop.body))
+    rounds = [_round(loop.body, {loop.var: i}) for i in range(loop.extent)]
+    if sum(_length(stmt) for body in rounds for stmt in body) > before + GROWTH:
+        return []
+    return [stmt for body in rounds for stmt in _renamed(body, fresh)]
+
+
+def _is_plain(body: tuple[Stmt, ...]) -> bool:
+    return all(isinstance(stmt, Let | Store | Comment) for stmt in body)
+
+
+def _chooses(stmt: Stmt, var: str) -> bool:
+    """Whether what it computes depends on a comparison of the variable with a number."""
+    return any(_by_number(part, var) for value in values(stmt) for part in parts(value))
+
+
+def _by_number(part: Expr, var: str) -> bool:
+    return (
+        isinstance(part, Apply)
+        and part.function in DECIDE
+        and all(isinstance(x, Position) and set(names(x.size)) <= {var} for x in part.args)
+        and any(isinstance(x, Position) and names(x.size) for x in part.args)
+    )
+
+
+def _length(stmt: Stmt) -> int:
+    return 1 + sum(1 for value in values(stmt) for _ in parts(value))
+
+
+def _round(body: tuple[Stmt, ...], at: Mapping[str, Size]) -> list[Stmt]:
+    """The statements for one value of the variable."""
+    found: list[Stmt] = []
+    for stmt in body:
+        match stmt:
+            case Let(name, value, note):
+                found.append(Let(name, _at(value, at), note))
+            case Store(buffer, index, value, note):
+                found.append(Store(buffer, substitute(index, at), _at(value, at), note))
+    used = {p.name for s in found for v in values(s) for p in parts(v) if isinstance(p, Local)}
+    return [stmt for stmt in found if not isinstance(stmt, Let) or stmt.name in used]
+
+
+def _at(value: Expr, at: Mapping[str, Size]) -> Expr:
+    """The value where the variable is known, with the choices that it makes made."""
+
+    def change(part: Expr) -> Expr | None:
+        match part:
+            case Read(buffer, index, dtype):
+                return Read(buffer, substitute(index, at), dtype)
+            case Position(size):
+                return replace(part, size=substitute(size, at))
+            case Apply("select", (condition, then, other)):
+                known = _truth(condition, at)
+                return None if known is None else _at(then if known else other, at)
+            case Apply() if (known := _truth(part, at)) is not None:
+                return Literal(known, part.dtype)
+        return None
+
+    return replace_parts(value, change)
+
+
+def _truth(condition: Expr, at: Mapping[str, Size]) -> bool | None:
+    """Whether a comparison of positions holds, where both are known."""
+    if not isinstance(condition, Apply) or condition.function not in DECIDE:
+        return None
+    sizes = [substitute(x.size, at) for x in condition.args if isinstance(x, Position)]
+    if len(sizes) != 2 or not all(isinstance(size, int) for size in sizes):
+        return None
+    a, b = (size for size in sizes if isinstance(size, int))
+    return DECIDE[condition.function](a, b)
+
+
+def _renamed(body: list[Stmt], fresh: Names) -> Iterator[Stmt]:
+    """With locals of their own names, for the rounds share one block now."""
+    new: dict[str, str] = {}
+
+    def change(part: Expr) -> Expr | None:
+        if isinstance(part, Local) and part.name in new:
+            return Local(new[part.name], part.dtype)
+        return None
+
+    for stmt in body:
+        match stmt:
+            case Let(name, value, note):
+                value = replace_parts(value, change)
+                new[name] = fresh.fresh()
+                yield Let(new[name], value, note)
+            case Store():
+                yield replace(stmt, value=replace_parts(stmt.value, change))
+
+
+__all__ = ["unroll"]
