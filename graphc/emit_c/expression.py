@@ -41,10 +41,6 @@ class Printer:
     """Outputs of rank 0: read and written as ``*name``."""
     helpers: set[tuple[str, str]] = field(default_factory=set)
     """(helper, dtype suffix) pairs to define."""
-    looped: set[tuple[str, str]] = field(default_factory=set)
-    """Those of them that a loop worth vectorising calls."""
-    vector: bool = False
-    """Whether such a loop is being written."""
     used: set[str] = field(default_factory=set)
     extents: dict[str, Size] = field(default_factory=dict)
     """Of the loops around what is being written."""
@@ -87,13 +83,12 @@ class Printer:
                 return f"!{_at(self.write(args[0]), UNARY)}", UNARY
             case "invert":
                 return f"~{_at(self.write(args[0]), UNARY)}", UNARY
-        form = spelling(expr.function, args[-1].dtype, self.vector)
+        form = spelling(expr.function, args[-1].dtype)
         if isinstance(form, Infix):
             return self.infix(form, *(self.write(x) for x in args))
         if isinstance(form, Call):
             if form.helper:
-                key = (form.helper, SUFFIX[str(args[-1].dtype)])
-                (self.looped if self.vector else self.helpers).add(key)
+                self.helpers.add((form.helper, SUFFIX[str(args[-1].dtype)]))
             called = f"{form.name}({', '.join(self.text(x) for x in args)})"
             if expr.dtype.kind == "b" and args[0].dtype.kind == "f":
                 return f"{called} != 0", EQUALITY
@@ -105,10 +100,13 @@ class Printer:
         them around `&&` inside `||`, comparisons inside comparisons, and bit operations."""
         clear = form.precedence in (OR, EQUALITY, RELATION, SHIFT)
         lowest = form.precedence + (1 if clear else 0)
+        above = form.precedence + 1
+        if form.precedence == EQUALITY:
+            lowest = above = RELATION + 1
         if form.precedence == OR:
             lowest = AND + 1 if left[1] == AND else OR
         a = _at(left, lowest)
-        b = _at(right, AND + 1 if form.precedence == OR else form.precedence + 1)
+        b = _at(right, AND + 1 if form.precedence == OR else above)
         return f"{a} {form.sign} {b}", form.precedence
 
     def cast(self, value: Expr, dtype: DType) -> Text:

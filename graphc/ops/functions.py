@@ -8,7 +8,7 @@ import numpy as np
 
 from graphc import loops
 from graphc.errors import DTypeError
-from graphc.graph import Elementwise, Node, Op, Symbol, Value, call
+from graphc.graph import Constant, Elementwise, Node, Op, Symbol, Value, call
 from graphc.ops import special
 from graphc.ops.rows import ANY, POSITIVE, UNIT, call_symbol, infer_same, partials, row
 from graphc.types import int32
@@ -29,12 +29,19 @@ def _is_sum_of_squares(root: Node) -> bool:
             if not isinstance(inputs, tuple) or inputs[0] != inputs[1]:
                 return False
             continue
-        if x.op.name not in ("add", "sum", "divide", *VIEWS):
+        if x.op.name == "constant" and _is_nan(x):
+            continue
+        if x.op.name not in ("add", "sum", "divide", "where", *VIEWS):
             return False
-        below = x.operands[:1] if x.op.name == "divide" else x.operands
+        below = {"divide": x.operands[:1], "where": x.operands[1:]}.get(x.op.name, x.operands)
         todo += [y for y in below if y not in seen]
         seen.update(below)
     return True
+
+
+def _is_nan(constant: Node) -> bool:
+    held = constant.params["value"]
+    return isinstance(held, Constant) and bool(np.isnan(held.array).all())
 
 
 def _share(y: Value, mine: Value, other: Value) -> Value:

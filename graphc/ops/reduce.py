@@ -132,14 +132,20 @@ EXTREMUM = Stated(_extremum_jvp, _extremum_vjp)
 
 
 def _others(x: Value, node: Node) -> Value:
-    """For each element the product of the others along the axes, right at zeros too."""
+    """For each element the product of the others along the axes.
+
+    Where one or two of them are 0, the product as a function of those, so that its own derivative
+    is right there too; where more are, the function and its first two derivatives are 0.
+    """
     axes = _axes(node.params)
     zero = x == 0
     zeros = np.sum(zero.astype(np.int64), axis=axes, keepdims=True)
     filled = np.where(zero, 1, x)
     rest = np.prod(filled, axis=axes, keepdims=True)
-    alone = np.where(zero, rest, 0)
-    return np.where(zeros == 0, rest / filled, np.where(zeros == 1, alone, 0))
+    vanishing = np.sum(np.where(zero, x, 0), axis=axes, keepdims=True)
+    of_zero = np.where(zeros == 1, rest, np.where(zeros == 2, rest * (vanishing - x), 0))
+    of_rest = np.where(zeros == 1, rest / filled * vanishing, 0)
+    return np.where(zeros == 0, rest / filled, np.where(zero, of_zero, of_rest))
 
 
 def _prod_jvp(tangents: tuple[Value | None, ...], y: Value, node: Node) -> Value:

@@ -211,7 +211,12 @@ def _precedes(element: Tensor, x: Tensor, side: str) -> Tensor:
 
 
 def digitize(x: Any, bins: Any, right: bool = False) -> Tensor:
-    """np.digitize with ascending bins."""
+    """np.digitize; bins that descend are known while tracing, those that are traced ascend."""
+    if not isinstance(bins, Tensor):
+        edges = np.asarray(bins)
+        if edges.size > 1 and edges[0] > edges[-1]:
+            found = searchsorted(edges[::-1], x, "right" if right else "left")
+            return len(edges) - found
     return searchsorted(bins, x, "left" if right else "right")
 
 
