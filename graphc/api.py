@@ -12,8 +12,9 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
 
-from graphc import build, emit_dot, emit_tex, passes, reference, transform, trees
+from graphc import build, emit_dot, emit_tex, passes, reference, resources, transform, trees
 from graphc import graph as core
+from graphc.digest import digest
 from graphc.emit_c import CUnit, emit
 from graphc.errors import ArgumentError, DrawError, TraceError
 from graphc.kernel import Kernel
@@ -252,7 +253,8 @@ def compile(
 
 
 def _kernel(graph: core.Graph, options: Options) -> Kernel:
-    program, unit = in_c(graph, options)
+    key = digest(graph, getattr(graph, "shown", None), options, resources.fingerprint())
+    program, unit = build.remember(key, lambda: in_c(graph, options))
     if not isinstance(graph, Graph):
         return Kernel(program, unit, graph=graph, options=options)
     leaves = len(graph.inputs)

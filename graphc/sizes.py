@@ -48,8 +48,7 @@ class Dim:
     terms: tuple[tuple[Monomial, int], ...]
 
     def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
-        self.terms = terms
-        self._hash = hash(terms)
+        self.terms, self._hash = terms, hash(terms)
 
     @staticmethod
     def named(name: str) -> Dim:
@@ -64,6 +63,9 @@ class Dim:
         if len(kept) == 1 and () in kept:
             return kept[()]
         return Dim(tuple(sorted(kept.items(), key=_term_key)))
+
+    def __reduce__(self) -> tuple[type[Dim], tuple[object]]:
+        return Dim, (self.terms,)  # a hash holds in one process only
 
     def __hash__(self) -> int:
         return self._hash

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from by_hand import EXERCISE, SCALE, program, scalar, unit
 
-from graphc import build
+from graphc import build, resources
 from graphc.build import CacheWarning, bind, cache, callers, compiler, export, load, solve
 from graphc.build.compiler import target_flags
 from graphc.errors import ArgumentError, BuildError
@@ -277,6 +277,7 @@ def test_never_fast_math() -> None:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
     """A package that has no caller yet; the folder that will."""
+    monkeypatch.setattr(resources, "PACKAGE", tmp_path)
     monkeypatch.setattr(callers, "PACKAGE", tmp_path)
     return tmp_path / "__pycache__"
 

@@ -41,6 +41,7 @@ from graphc.build.compiler import (
     user_flags,
 )
 from graphc.build.modules import load_module
+from graphc.build.programs import remember
 from graphc.errors import BuildError
 from graphc.loops import Program
 from graphc.options import Options
@@ -55,6 +56,7 @@ __all__ = [
     "caller",
     "export",
     "load",
+    "remember",
     "solve",
 ]
 

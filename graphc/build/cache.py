@@ -1,6 +1,7 @@
 """The disk cache of compiled kernels: owner-only, safe between processes, bounded in size.
 
-    <cache>/kernels/<what was asked>/<compiler>-<digest of the bytes><suffix>
+    <cache>/kernels/<what was asked>/<compiler>-<digest of the bytes>.so
+    <cache>/kernels/<graph>/graphc-<digest of the bytes>.program
 
 What was asked is everything but the compiler, so that a machine without one still finds what was
 compiled for it. The digest in the name tells a damaged file from a whole one.
@@ -23,7 +24,7 @@ from pathlib import Path
 
 from graphc.errors import BuildError
 
-SUFFIX = ".so"
+SUFFIX, PROGRAM = ".so", ".program"
 DEFAULT_BYTES = 512 << 20
 ABANDONED = 3600.0
 """Seconds after which a temporary folder belongs to nobody."""
@@ -101,7 +102,7 @@ def limit_bytes() -> int:
     return int(text)
 
 
-def find(folder: Path, asked: str, compiler: str | None) -> Path | None:
+def find(folder: Path, asked: str, compiler: str | None, suffix: str = SUFFIX) -> Path | None:
     """The whole, undamaged library made for what was asked, by this compiler (None: by any)."""
     try:
         entries = sorted((folder / asked).iterdir(), reverse=True)
@@ -112,7 +113,7 @@ def find(folder: Path, asked: str, compiler: str | None) -> Path | None:
         if compiler not in (None, made_by):
             continue
         with suppress(OSError):
-            if rest == _digest(path) + SUFFIX:
+            if rest == _digest(path) + suffix:
                 os.utime(path)  # the least recently used go first
                 return path
             path.unlink()
@@ -121,7 +122,7 @@ def find(folder: Path, asked: str, compiler: str | None) -> Path | None:
 
 def store(folder: Path, asked: str, compiler: str, built: Path, limit: int) -> Path:
     """Moves a finished library into the cache; the least recently used make room."""
-    place = folder / asked / f"{compiler}-{_digest(built)}{SUFFIX}"
+    place = folder / asked / f"{compiler}-{_digest(built)}{built.suffix}"
     place.parent.mkdir(mode=0o700, exist_ok=True)
     try:
         os.replace(built, place)
@@ -159,7 +160,7 @@ def modules(folder: Path) -> Iterator[Path]:
     for place in list(folder.iterdir()):
         if not place.name.startswith("tmp-"):
             with suppress(OSError):
-                yield from [path for path in place.iterdir() if path.name.endswith(SUFFIX)]
+                yield from [path for path in place.iterdir() if path.suffix in (SUFFIX, PROGRAM)]
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from graphc.build.compiler import (
 )
 from graphc.build.modules import load_module
 from graphc.errors import BuildError
-from graphc.resources import PACKAGE, template_folder
+from graphc.resources import PACKAGE, bytecode_folder, template_folder
 
 SOURCE = "caller.c"
 NAME = "_caller"
@@ -114,12 +114,10 @@ def _existing() -> Path | None:
 def _places() -> list[Path]:
     """Where the caller may be; the first is where it is put: beside the bytecode, if we may."""
     name = f"caller-{_digest()}{EXTENSION_SUFFIXES[0]}"
-    beside = PACKAGE / "__pycache__"
-    with suppress(OSError):
-        beside.mkdir(exist_ok=True)
-    ours = os.access(beside, os.W_OK | os.X_OK)
-    folders = [beside, cache_folder()] if ours else [cache_folder(), beside]
-    return [folder / name for folder in folders]
+    beside = bytecode_folder()
+    if beside is not None:
+        return [beside / name]
+    return [cache_folder() / name, PACKAGE / "__pycache__" / name]
 
 
 @cache

@@ -10,7 +10,7 @@ from dataclasses import replace
 from graphc.errors import VerifyError
 from graphc.graph import Graph, Node, Op, apply, building, walk
 from graphc.ops.shape import BROADCAST, CONSTANT, INPUT, RESHAPE
-from graphc.rewrite.patterns import Match, patterns, roots
+from graphc.rewrite.patterns import Match, patterns, recall, roots
 from graphc.rewrite.rule import AnyRule, Local, Rule
 from graphc.trace import Tensor
 
@@ -49,6 +49,7 @@ def _index(rules: tuple[AnyRule, ...]) -> dict[Op, tuple[AnyRule, ...]]:
     """The rules by the op of the node they look at, in the order of the table."""
     found: dict[Op, list[AnyRule]] = {}
     with _quiet():
+        recall([rule for rule in rules if isinstance(rule, Rule)])
         for rule in rules:
             for op in roots(rule):
                 found.setdefault(op, []).append(rule)

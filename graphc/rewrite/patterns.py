@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
+import io
 import itertools
-from collections.abc import Mapping
+import pickle
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 
 from graphc.errors import VerifyError
 from graphc.graph import Array, Constant, Node, Op, Params, apply
+from graphc.ops import OPS
 from graphc.ops.reduce import REDUCE, kept
 from graphc.ops.shape import BROADCAST, CONSTANT, INPUT, RESHAPE
+from graphc.resources import PACKAGE
+from graphc.resources import kept as kept_beside
 from graphc.rewrite.rule import AnyRule, Local, Rule
 from graphc.trace import Tensor
 from graphc.types import bool_, float64
@@ -56,9 +61,51 @@ PATTERN_AXES = (1,)
 PATTERN_SHAPE = (3, 3)  # square, so that what is reduced still broadcasts against a variable
 
 
-@functools.cache
+_known: dict[Rule, tuple[Pattern, ...]] = {}
+
+
 def patterns(rule: Rule) -> tuple[Pattern, ...]:
     """The left side as patterns: both orders of each commutative op, each form of keepdims."""
+    found = _known.get(rule)
+    if found is None:
+        found = _known[rule] = _traced(rule)
+    return found
+
+
+def recall(rules: Sequence[Rule]) -> None:
+    """Lets `patterns` know those of a table of graphc's own, which are traced once a version."""
+    own = [rule for rule in rules if rule.left.__code__.co_filename.startswith(str(PACKAGE))]
+    if len(own) < len(rules) or all(rule in _known for rule in rules):
+        return
+    table = sha256(repr([rule.name for rule in rules]).encode()).hexdigest()[:8]
+    data = kept_beside(f"rules-{table}", lambda: _written([patterns(rule) for rule in rules]))
+    _known.update(zip(rules, _read(data), strict=True))
+
+
+class _Pickler(pickle.Pickler):
+    """Writes ops by their names."""
+
+    def persistent_id(self, obj: object) -> str | None:
+        return obj.name if isinstance(obj, Op) else None
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, pid: str) -> Op:
+        return OPS[pid]
+
+
+def _written(found: list[tuple[Pattern, ...]]) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(found)
+    return file.getvalue()
+
+
+def _read(data: bytes) -> list[tuple[Pattern, ...]]:
+    found: list[tuple[Pattern, ...]] = _Unpickler(io.BytesIO(data)).load()
+    return found
+
+
+def _traced(rule: Rule) -> tuple[Pattern, ...]:
     names = tuple(inspect.signature(rule.left).parameters)
     variables = tuple(name for name in names if name not in ("axis", "keepdims"))
     shape = PATTERN_SHAPE if "axis" in names else ()

@@ -1,0 +1,75 @@
+"""Graph -> a digest of all that its C depends on: the same graph has the same in every process."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from graphc.graph import Constant, Graph, Node, walk
+from graphc.types import Dim, DType
+
+
+class UnknownError(TypeError):
+    """A parameter that has no digest."""
+
+
+def digest(graph: Graph, *more: object) -> str | None:
+    """A digest of the graph's structure, names, types, order and lines, and of the repr of `more`.
+
+    None: a parameter is of a class that is not known here, and so might hide something.
+    """
+    try:
+        parts = _Writer().graph(graph)
+    except UnknownError:
+        return None
+    return sha256("\0".join((*parts, *map(repr, more))).encode()).hexdigest()[:40]
+
+
+class _Writer:
+    """Numbers nodes in the order in which it meets them, bodies of loops included."""
+
+    def __init__(self) -> None:
+        self.number: dict[Node, int] = {}
+        self.parts: list[str] = []
+
+    def graph(self, graph: Graph) -> list[str]:
+        """What is written so far, the graph at its end."""
+        nodes = [x for x in walk((*graph.inputs, *graph.outputs)) if x not in self.number]
+        order = {serial: k for k, serial in enumerate(sorted({x.serial for x in nodes}))}
+        for node in nodes:
+            self.number[node] = len(self.number)
+            cites = None if node.cites is None else self.number.get(node.cites)
+            operands = [self.number[x] for x in node.operands]
+            rank = order[node.serial]
+            # An input's line is that of the call of `compile`.
+            line = None if node.op.name == "input" else node.source
+            self.parts.append(
+                f"{node.op.name} {operands} {node.dtype} {node.name} {node.part} {cites} {rank} "
+                f"{line}"
+            )
+            self.value(node.type.shape)
+            for key, value in node.params.items():
+                self.parts.append(key)
+                self.value(value)
+        ends = [[self.number[x] for x in part] for part in (graph.inputs, graph.outputs)]
+        self.parts.append(f"{graph.name} {ends} {graph.output_names} {graph.doc!r}")
+        return self.parts
+
+    def value(self, value: object) -> None:
+        """A parameter."""
+        match value:
+            case Graph():
+                self.graph(value)
+            case Constant():
+                held = value.array
+                self.parts.append(f"constant {held.dtype.str} {held.shape}")
+                self.parts.append(sha256(held.tobytes()).hexdigest())
+            case tuple():
+                self.parts.append(f"tuple {len(value)}")
+                for part in value:
+                    self.value(part)
+            case Dim() | DType():
+                self.parts.append(f"{type(value).__name__} {value}")
+            case bool() | int() | float() | str() | None:
+                self.parts.append(repr(value))
+            case _:
+                raise UnknownError(f"{value!r} has no digest")
