@@ -62,6 +62,10 @@ bench: env ## measure against the peers that are installed (see EXTRAS above)
 bench-quick: env ## the same with few repetitions
 	$(BIN)/python benchmarks/run.py --quick
 
+.PHONY: maths
+maths: env ## measure the vector functions: every float32, many float64, on this machine and any
+	$(BIN)/python tests/vector_maths.py
+
 .PHONY: golden
 golden: env ## rewrite the golden C files; review the diff
 	$(BIN)/python -m pytest tests/test_golden.py --update-golden

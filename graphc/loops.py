@@ -160,16 +160,20 @@ class Argument:
     type: TensorType
     shown: str
     """The user's own name for it, for messages (``params['W1']``)."""
+    home: str = ""
+    """Of an output: the donated input whose memory it takes; C then has one parameter for both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """An intermediate array at a byte offset of the workspace."""
+    """An intermediate array at a byte offset of the workspace, or at the start of its `home`, an
+    output or a donated input."""
 
     name: str
     dtype: DType
     shape: Shape
     offset: Size
+    home: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -294,7 +298,11 @@ def format_program(program: Program) -> str:
     """One line a statement, indented as the loops nest."""
     arguments = ", ".join(f"{a.name}: {a.type}" for a in (*program.inputs, *program.outputs))
     lines = [f"program {program.name}({arguments}) workspace {program.workspace}:"]
-    lines += [f"  buffer {b.name}: {b.dtype}{list(b.shape)} at {b.offset}" for b in program.buffers]
+    lines += [f"  {a.name} overwrites {a.home}" for a in program.outputs if a.home]
+    lines += [
+        f"  buffer {b.name}: {b.dtype}{list(b.shape)} at {b.home or b.offset}"
+        for b in program.buffers
+    ]
 
     def show(body: tuple[Stmt, ...], indent: str) -> None:
         for stmt in body:

@@ -65,13 +65,16 @@ def run(program: Program, arrays: Sequence[Array], dims: Mapping[str, int] = {})
     ]
     for argument, output in zip(program.outputs, outputs, strict=True):
         machine.memory[argument.name] = output.reshape(-1)
-        machine.writers[argument.name] = {}
+        if argument.home:
+            machine.donate(argument.home)
+        machine.lay(argument.name, argument.home or argument.name, argument.type.dtype.bytes)
     for buffer in program.buffers:
         machine.place(buffer, total)
     with np.errstate(all="ignore"):
         machine.body(program.body)
     for argument, output in zip(program.outputs, outputs, strict=True):
-        if len(machine.writers[argument.name]) != output.size:
+        last = list(machine.writers[argument.name].values())
+        if last.count(argument.name) != output.nbytes:
             raise VerifyError(f"{program.name} leaves elements of {argument.name} unwritten")
     return outputs
 
@@ -85,14 +88,29 @@ class _Machine:
     scalars: dict[str, Scalar] = field(default_factory=dict)
     memory: dict[str, Array] = field(default_factory=dict)
     writers: dict[str, dict[int, str]] = field(default_factory=dict)
-    """For each array that the program fills, who wrote each of its bytes (elements of outputs)."""
+    """For each array that the program fills, who wrote each byte of the memory it lies in."""
     offsets: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Of each buffer: where it starts in the workspace, and the bytes of an element."""
+    """Of each such array: where it starts in that memory, and the bytes of an element."""
     workspace: dict[int, str] = field(default_factory=dict)
+
+    def donate(self, name: str) -> None:
+        """An input's memory, which an output will take: until then it holds the input."""
+        array = self.memory[name]
+        self.offsets[name] = (0, array.itemsize)
+        self.writers[name] = dict.fromkeys(range(array.nbytes), name)
+
+    def lay(self, name: str, home: str, width: int) -> None:
+        """An array at the start of memory that is not the workspace."""
+        self.offsets[name] = (0, width)
+        self.writers[name] = self.writers.setdefault(home, {})
 
     def place(self, buffer: Buffer, total: int) -> None:
         """A buffer of its own; `workspace` notes which bytes it has in common with others."""
         count = int(np.prod([evaluate(size, self.sizes) for size in buffer.shape]))
+        if buffer.home:
+            self.memory[buffer.name] = np.zeros(count, buffer.dtype.numpy)
+            self.lay(buffer.name, buffer.home, buffer.dtype.bytes)
+            return
         start = evaluate(buffer.offset, self.sizes)
         if start % 64 or start + count * buffer.dtype.bytes > max(total, 0):
             raise VerifyError(f"{buffer} lies at {start} in a workspace of {total} bytes")
@@ -121,13 +139,6 @@ class _Machine:
                         self.body(test)
                 case Contract():
                     self.contract(stmt)
-                case If(condition, then, other):
-                    self.body(then if self.value(condition) else other)
-                case While(test, condition, inner):
-                    self.body(test)
-                    while self.value(condition):
-                        self.body(inner)
-                        self.body(test)
                 case If(condition, then, other):
                     self.body(then if self.value(condition) else other)
 
@@ -166,9 +177,6 @@ class _Machine:
                 return np.int64(min(max(at + size if at < 0 else at, 0), size - 1))
             case Apply("polygamma", (order, x)):
                 return self.scalar("polygamma", {"order": int(self.value(order))}, x)
-            case Apply("wrap_index", (i, n)):
-                at, size = int(self.value(i)), int(self.value(n))
-                return np.int64(min(max(at + size if at < 0 else at, 0), size - 1))
             case Apply(function):
                 return self.scalar(function, {}, *expr.args)
 
@@ -191,8 +199,8 @@ class _Machine:
         self.memory[buffer][index] = value
 
     def bytes(self, buffer: str, index: int) -> range:
-        """The keys of an element among the writers: its bytes in the workspace, or itself."""
-        start, width = self.offsets.get(buffer, (0, 1))
+        """The keys of an element among the writers: its bytes."""
+        start, width = self.offsets[buffer]
         return range(start + index * width, start + (index + 1) * width)
 
     def index(self, buffer: str, index: Size) -> int:

@@ -2,6 +2,11 @@
 /*% set T = {"f32": "float", "f64": "double", "i32": "int32_t", "i64": "int64_t"}[suffix] %*/
 /*% set U = {"i32": "uint32_t", "i64": "uint64_t"}[suffix] if suffix[0] == "i" else "" %*/
 /*% set f = "f" if suffix == "f32" else "" %*/
+/*# Of floats: the unsigned integer as wide; what added to a whole number puts it in the last bits. #*/
+/*% set W = {"f32": "uint32_t", "f64": "uint64_t"}[suffix] if suffix[0] == "f" else "" %*/
+/*% set MAGIC, BIAS, DIGITS = ("0x1.8p23f", 127, 23) if f else ("0x1.8p52", 1023, 52) %*/
+/*% set exp = "exp_" + suffix if ("exp", suffix) in helpers else "exp" + f %*/
+/*% set log1p = "log1p_" + suffix if ("log1p", suffix) in helpers else "log1p" + f %*/
 /*% if helper == "maximum" and suffix[0] == "f" %*/
 /* The larger; nan if either is. */
 static inline ${ T } maximum_${ suffix }(${ T } a, ${ T } b)
@@ -260,30 +265,6 @@ static void contract_${ suffix }(
     }
 }
 
-/*% elif helper == "sigmoid" %*/
-/* 1 / (1 + exp(-x)); exp never overflows. */
-static inline ${ T } sigmoid_${ suffix }(${ T } x)
-{
-    const ${ T } e = exp${ f }(-fabs${ f }(x));
-    return (x < 0 ? e : 1) / (1 + e);
-}
-
-/*% elif helper == "softplus" %*/
-/* log(1 + exp(x)); exp never overflows. */
-static inline ${ T } softplus_${ suffix }(${ T } x)
-{
-    return (x > 0 ? x : x < 0 ? 0 : x) + log1p${ f }(exp${ f }(-fabs${ f }(x)));
-}
-
-/*% elif helper == "logaddexp" %*/
-/* log(exp(a) + exp(b)); equal infinities stay. */
-static inline ${ T } logaddexp_${ suffix }(${ T } a, ${ T } b)
-{
-    if (a == b)
-        return a + ${ "0.6931472f" if f else "0.6931471805599453" };
-    return a > b ? a + log1p${ f }(exp${ f }(b - a)) : b + log1p${ f }(exp${ f }(a - b));
-}
-
 /*% elif helper == "polygamma" and suffix == "f64" %*/
 /* The derivative of order n of digamma: recurrence to x >= 10, then the asymptotic series
  * (Abramowitz and Stegun 6.3.18 and 6.4.11). */
@@ -335,5 +316,9 @@ static inline float polygamma_f32(int32_t n, float x)
     return (float)polygamma_f64(n, (double)x);
 }
 
+/*% else %*/
+/*% include "maths/bits.c" %*/
+/*% include "maths/exponential.c" %*/
+/*% include "maths/logarithm.c" %*/
 /*% endif %*/
 /*% endfor %*/

@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import expit, gammaln
 
 from graphc import ops
+from graphc.emit_c.helpers import VECTOR
 from graphc.graph import Graph, apply
 from graphc.passes import optimize
 from graphc.trace import Tensor, at, trace_function
@@ -147,6 +148,11 @@ def helpers(x: Any, y: Any) -> Any:
     return (*rows, *(fn(x, y) for fn in pairs), x.astype(np.int32), x.astype(np.int64))
 
 
+def maths(x: Any) -> Any:
+    """Every function that loops call by a polynomial of the unit's own."""
+    return tuple(Tensor(apply(ops.OPS[name], x.node)) for name in sorted(VECTOR))
+
+
 def wrapped(x: Any, i: Any) -> Any:
     """Elements at places that are data."""
     at = Tensor(apply(ops.OPS["wrap_index"], (i % 2 - 1).node, size=x.shape[0]))
@@ -194,6 +200,8 @@ CASES: dict[str, Case] = {
     "special32": Case(grad(special), (f["n"],)),
     "helpers": Case(helpers, (F[9], F[9])),
     "helpers32": Case(helpers, (f["n"], f["n"])),
+    "maths": Case(maths, (F[9],)),
+    "maths32": Case(maths, (f["n"],)),
     "wrapped": Case(wrapped, (F["n"], int64[4])),
     "hardly": Case(lambda x, y: (x, np.zeros((2, 3)), np.ones((0, 4))), (F, F["n"])),
     "places": Case(value_and_grad(places, (0, 2)), (F["n", 4], int64[7], F[7, 4])),

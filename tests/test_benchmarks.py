@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -13,15 +14,14 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
-@pytest.fixture
-def timing(monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture(autouse=True)
+def benchmarks_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import timing
-
-    return timing
 
 
-def test_only_right_and_installed_peers_are_timed(timing) -> None:
+def test_only_right_and_installed_peers_are_timed() -> None:
+    timing = importlib.import_module("timing")
+
     def missing():
         raise ImportError("No module named 'peer'")
 
@@ -33,29 +33,88 @@ def test_only_right_and_installed_peers_are_timed(timing) -> None:
         "failing": lambda: lambda: 1 // 0,
     }
     case = timing.Case("W0", "test", [right, np.array(3.0)], 1e-6, peers)
-    said: list[str] = []
-    results = timing.run(case, 2, 1e-4, said.append)
-    assert [r.peer for r in results] == ["right"]
-    assert 0 < results[0].fastest <= results[0].median
-    text = "\n".join(said)
+    judged = timing.Judged(case, list(peers))
+    assert list(judged.calls) == ["right"]
+    assert judged.seconds("right", 1e-4) > 0
+    text = "\n".join(judged.problems)
     assert "wrong is WRONG by 1.0e-03; not timed" in text
     assert "missing is not measured: No module named 'peer'" in text
     assert "failing fails: ZeroDivisionError" in text
 
 
-def test_a_step_is_judged_by_how_far_it_moves(timing) -> None:
+def test_a_step_is_judged_by_how_far_it_moves() -> None:
+    timing = importlib.import_module("timing")
     before, moved = np.array([100.0]), np.array([1e-3])
     peers = {"twice": lambda: lambda: before + 2 * moved, "once": lambda: lambda: before + moved}
     case = timing.Case("W0", "test", [moved], 1e-6, peers, [before])
-    assert [r.peer for r in timing.run(case, 1, 1e-4, lambda text: None)] == ["once"]
+    assert list(timing.Judged(case, list(peers)).calls) == ["once"]
+
+
+def test_steps_that_go_on_are_judged_one_after_the_other() -> None:
+    timing = importlib.import_module("timing")
+
+    def counter():
+        values = iter(range(1, 100))
+        return lambda: next(values)
+
+    reference = [np.asarray(1.0), np.asarray(2.0)]
+    peers = {"goes on": counter, "stays": lambda: lambda: 1}
+    case = timing.Case("W0", "test", reference, 1e-6, peers, judged=2)
+    assert list(timing.Judged(case, list(peers)).calls) == ["goes on"]
+
+
+def test_every_peer_has_its_turn_in_rotating_order() -> None:
+    turns = importlib.import_module("timing").turns
+    assert turns(["a", "b", "c"], 2) == ["a", "b", "c", "b", "c", "a"]
+    assert turns([], 3) == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["w1_scalar", "w2_laplace", "w3_mlp", "w4_dense", "w5_gemm", "w6_lenet", "w7_gpt", "w8_lstm"],
+)
+def test_graphc_and_numpy_agree_with_the_reference(module: str) -> None:
+    timing = importlib.import_module("timing")
+    for make in importlib.import_module(module).cases(quick=True):
+        case = make()
+        judged = timing.Judged(case, [p for p in case.peers if p.startswith(("graphc", "NumPy"))])
+        assert not judged.problems
+        assert len(judged.calls) > 1
 
 
 def test_a_quick_run_writes_its_results(tmp_path: Path) -> None:
     run = [sys.executable, BENCHMARKS / "run.py", "--quick", "--only", "W1,W4", "-o", tmp_path]
     printed = subprocess.run(run, capture_output=True, text=True, check=True).stdout
-    assert "W1 scalar loss+grad" in printed
-    results = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert "loss+grad" in printed
+    facts = json.loads((tmp_path / "results.json").read_text())
+    results = facts["results"]
     measured = {(r["workload"][:2], r["peer"]) for r in results}
     assert {("W1", "graphc"), ("W1", "graphc bound"), ("W1", "NumPy"), ("W4", "graphc")} <= measured
     assert all(r["error"] < 1e-4 for r in results)
+    assert 1e8 < facts["limits"]["1"]["float64"] <= facts["limits"]["1"]["float32"]
     assert "<svg" in (tmp_path / "chart.svg").read_text()
+
+
+def test_a_process_that_crashes_is_named_and_others_go_on(tmp_path: Path) -> None:
+    """A workload whose numba peer ends its process."""
+    (tmp_path / "w0.py").write_text(
+        "import os, numpy as np\n"
+        "from timing import Case\n"
+        "def cases(quick):\n"
+        "    peers = {'NumPy': lambda: lambda: 1.0, 'numba': lambda: lambda: os._exit(3)}\n"
+        "    return [lambda: Case('W0', str(i), [np.asarray(1.0)], 0, peers) for i in range(2)]\n"
+    )
+    program = (
+        "import sys\n"
+        f"sys.path[:0] = [{str(tmp_path)!r}, {str(BENCHMARKS)!r}]\n"
+        "import crew\n"
+        "if __name__ == '__main__':\n"
+        "    with crew.Crew(('NumPy', 'numba'), 1, True, print) as workers:\n"
+        "        print([r.peer for r in workers.run('w0', 2, 1e-3)])\n"
+    )
+    (tmp_path / "main.py").write_text(program)
+    run = subprocess.run(
+        [sys.executable, tmp_path / "main.py"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.count("the process of numba has crashed") == 2
+    assert "['NumPy', 'NumPy']" in run.stdout

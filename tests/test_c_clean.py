@@ -28,6 +28,7 @@ from c_tools import (
 from graphc.emit_c import CUnit
 from graphc.emit_c.expression import literal
 from graphc.emit_c.functions import C_TYPES, HELPERS, INTEGER_HELPERS
+from graphc.emit_c.helpers import VECTOR
 from graphc.graph import Graph
 from graphc.loops import Program
 from graphc.passes import optimize
@@ -204,7 +205,7 @@ def test_sanitizers_see_wrong_c(
 ) -> None:
     graph = optimize(trace_function(lambda x: np.exp(x) - 1, (float64[9],), name="wrong").graph)
     program, emitted = units(graph)
-    body = emitted.source[: emitted.source.index("{\n") + 2]
+    body = emitted.source[: emitted.source.index("{\n", emitted.source.index("void wrong(")) + 2]
     output = program.outputs[0].name
     source = body + line.replace("y0", output) + "\n}\n"
     broken = CUnit(emitted.name, emitted.declarations, source, emitted.header)
@@ -239,7 +240,7 @@ def without_comments(text: str) -> str:
 def test_every_helper_is_exercised() -> None:
     text = "\n".join(unit(name)[2].source for name in CASES)
     defined = set(re.findall(r"^static inline \w+ (\w+)\(", text, re.MULTILINE))
-    wanted = {f"{helper}_{suffix}" for helper in HELPERS for suffix in ("f32", "f64")}
+    wanted = {f"{helper}_{suffix}" for helper in HELPERS | VECTOR for suffix in ("f32", "f64")}
     wanted |= {f"{helper}_{suffix}" for helper in INTEGER_HELPERS for suffix in ("i32", "i64")}
     wanted -= {"wrap_index_i32"}  # indices are int64
     wanted |= {f"to_{a}_{b}" for a in ("i32", "i64") for b in ("f32", "f64")}

@@ -10,10 +10,10 @@ import numpy as np
 
 from graphc.emit_c.expression import Printer, literal
 from graphc.emit_c.functions import C_TYPES, SUFFIX
-from graphc.emit_c.lanes import lane_sums
+from graphc.emit_c.helpers import definitions
+from graphc.emit_c.lanes import is_vector, lane_sums
 from graphc.loops import (
     Apply,
-    Argument,
     Assign,
     Buffer,
     Comment,
@@ -33,37 +33,13 @@ from graphc.loops import (
     While,
     negated,
 )
+from graphc.loops_homes import in_place
 from graphc.resources import render
 from graphc.types import Size, dtype_of
 
 COLUMNS = 100
 NOTE_COLUMN = 44
 RETURN = "    return ;"
-HELPER_ORDER = (
-    "maximum",
-    "minimum",
-    "sign",
-    "absolute",
-    "add",
-    "subtract",
-    "multiply",
-    "negative",
-    "left_shift",
-    "right_shift",
-    "floor_divide",
-    "remainder",
-    "fmod",
-    "power",
-    "to_i32",
-    "to_i64",
-    "contract",
-    "sigmoid",
-    "softplus",
-    "logaddexp",
-    "polygamma",
-    "wrap_index",
-)
-
 __all__ = ["CUnit", "emit"]
 
 
@@ -82,6 +58,7 @@ def emit(program: Program) -> CUnit:
     """The C of a program: byte for byte the same in every process."""
     pointers = frozenset(a.name for a in program.outputs if not a.type.shape)
     printer = Printer(pointers)
+    program = in_place(program)
     writer = _Writer(printer)
     writer.buffers(program)
     writer.body(program.body, 1)
@@ -106,7 +83,7 @@ def emit(program: Program) -> CUnit:
         "unused": unused,
         "body": "\n".join(writer.lines),
         "tables": [_table(table) for table in program.tables],
-        "helpers": _helpers(printer.helpers),
+        "helpers": definitions(printer.helpers, printer.looped),
         "dims": program.dims,
         "sizes": sizes,
         "symbolic": symbolic,
@@ -118,27 +95,17 @@ def emit(program: Program) -> CUnit:
     return CUnit(program.name, declarations, render("unit.c", **values), render("unit.h", **values))
 
 
-def _helpers(used: set[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The helper functions to define, with those they call themselves, callees first."""
-    wanted = set(used)
-    for helper, suffix in used:
-        if helper == "power" and suffix[0] == "i":
-            wanted.add(("multiply", suffix))
-        if helper == "polygamma":
-            wanted.add(("polygamma", "f64"))
-    unknown = {helper for helper, _ in wanted} - set(HELPER_ORDER)
-    if unknown:
-        raise KeyError(f"templates/helpers.c has no {', '.join(sorted(unknown))}")
-    return sorted(wanted, key=lambda pair: (HELPER_ORDER.index(pair[0]), pair[1] != "f64", pair[1]))
-
-
 def _parameters(program: Program, restrict: str) -> list[str]:
     result = []
+    donated = {a.home for a in program.outputs}
     for a in program.inputs:
         kind = C_TYPES[str(a.type.dtype)]
-        result.append(f"const {kind} *{restrict}{a.name}" if a.type.shape else f"{kind} {a.name}")
+        const = "" if a.name in donated else "const "
+        result.append(f"{const}{kind} *{restrict}{a.name}" if a.type.shape else f"{kind} {a.name}")
     result += [f"int64_t {name}" for name in program.dims]
-    result += [f"{C_TYPES[str(a.type.dtype)]} *{restrict}{a.name}" for a in program.outputs]
+    result += [
+        f"{C_TYPES[str(a.type.dtype)]} *{restrict}{a.name}" for a in program.outputs if not a.home
+    ]
     if program.workspace != 0:
         result.append(f"void *{restrict}workspace")
     return result
@@ -161,18 +128,16 @@ def _prototype(program: Program, restrict: str) -> str:
 def _description(program: Program) -> list[str]:
     """The comment above the prototype: the user's words, then what each parameter is."""
     lines = [_plain(line) for line in program.doc.splitlines()] or [program.name]
-    arguments: list[tuple[str, list[Argument]]] = [
-        ("in", list(program.inputs)),
-        ("out", list(program.outputs)),
-    ]
-    width = max((len(a.name) for _, group in arguments for a in group), default=0)
+    result_in = {a.home: a.shown for a in program.outputs if a.home}
+    arguments = [("inout" if a.name in result_in else "in", a) for a in program.inputs]
+    arguments += [("out", a) for a in program.outputs if not a.home]
+    width = max((len(a.name) for _, a in arguments), default=0)
+    column = 5 if result_in else 3
     lines.append("")
-    for direction, group in arguments:
-        lines += [
-            f"{direction:3s} {a.name:{width}s}  {a.type}"
-            + (f"  {_plain(a.shown)}" if a.shown != a.name else "")
-            for a in group
-        ]
+    for direction, a in arguments:
+        line = f"{direction:{column}s} {a.name:{width}s}  {a.type}"
+        line += f"  {_plain(a.shown)}" if a.shown != a.name else ""
+        lines.append(line + (f", then {_plain(result_in[a.name])}" if a.name in result_in else ""))
     return [part for line in lines for part in _wrapped(line)]
 
 
@@ -215,16 +180,25 @@ class _Writer:
     def buffers(self, program: Program) -> None:
         """Where in the workspace each array lies."""
         laid: list[Buffer] = []
+        names = {y.name: y.home for y in program.outputs if y.home}
         for buffer in sorted(program.buffers, key=lambda b: len(str(b.offset))):
             kind = C_TYPES[str(buffer.dtype)]
             shape = ", ".join(map(str, buffer.shape))
-            self.put(f"{kind} *const {buffer.name} = {self.place(buffer, laid)};", 1, f"[{shape}]")
-            laid.append(buffer)
+            if buffer.home:
+                start = names.get(buffer.home, buffer.home)
+                self.printer.used.add(start)
+            else:
+                start = self.place(buffer, laid)
+                laid.append(buffer)
+            self.put(f"{kind} *const {buffer.name} = {start};", 1, f"[{shape}]")
         if program.buffers:
             self.lines.append("")
 
     def place(self, buffer: Buffer, laid: list[Buffer]) -> str:
         """Where the buffer starts, from the workspace or from an earlier buffer: the shorter."""
+        for other in laid:
+            if other.offset == buffer.offset and other.dtype == buffer.dtype:
+                return other.name
         starts = [("workspace", buffer.offset)]
         starts += [(other.name, buffer.offset - other.offset) for other in laid]
         written = [(base, self.printer.size(step)[0]) for base, step in starts]
@@ -309,7 +283,9 @@ class _Writer:
             self.put(f"GRAPHC_SIMD_SUM({', '.join(sums)})", depth)
         start = len(self.lines)
         self.put(head, depth)
+        p.vector = is_vector(loop)
         self.body(loop.body, depth + 1)
+        p.vector = False
         del p.extents[loop.var]
         if len(self.lines) > start + 2 or isinstance(loop.body[0], Loop):
             self.lines[start] += " {"

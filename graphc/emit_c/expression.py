@@ -41,6 +41,10 @@ class Printer:
     """Outputs of rank 0: read and written as ``*name``."""
     helpers: set[tuple[str, str]] = field(default_factory=set)
     """(helper, dtype suffix) pairs to define."""
+    looped: set[tuple[str, str]] = field(default_factory=set)
+    """Those of them that a loop worth vectorising calls."""
+    vector: bool = False
+    """Whether such a loop is being written."""
     used: set[str] = field(default_factory=set)
     extents: dict[str, Size] = field(default_factory=dict)
     """Of the loops around what is being written."""
@@ -83,12 +87,13 @@ class Printer:
                 return f"!{_at(self.write(args[0]), UNARY)}", UNARY
             case "invert":
                 return f"~{_at(self.write(args[0]), UNARY)}", UNARY
-        form = spelling(expr.function, args[-1].dtype)
+        form = spelling(expr.function, args[-1].dtype, self.vector)
         if isinstance(form, Infix):
             return self.infix(form, *(self.write(x) for x in args))
         if isinstance(form, Call):
             if form.helper:
-                self.helpers.add((form.helper, SUFFIX[str(args[-1].dtype)]))
+                key = (form.helper, SUFFIX[str(args[-1].dtype)])
+                (self.looped if self.vector else self.helpers).add(key)
             called = f"{form.name}({', '.join(self.text(x) for x in args)})"
             if expr.dtype.kind == "b" and args[0].dtype.kind == "f":
                 return f"{called} != 0", EQUALITY

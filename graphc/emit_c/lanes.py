@@ -1,11 +1,32 @@
-"""Which loops may keep a sum in several lanes, as SIMD units do."""
+"""Which loops may run in several lanes, as SIMD units do, and keep their sums in them."""
 
 from __future__ import annotations
 
-from graphc.loops import Apply, Assign, Comment, Let, Local, Loop, Read, Store, parts, values
+from graphc.loops import (
+    Apply,
+    Assign,
+    Comment,
+    Let,
+    Local,
+    Loop,
+    Read,
+    Store,
+    While,
+    parts,
+    statements,
+    values,
+)
 from graphc.types import names
 
 SHORTEST = 16
+SHORTEST_VECTOR = 8
+
+
+def is_vector(loop: Loop) -> bool:
+    """Whether the loop is worth vectorising: innermost, and not known to be short."""
+    if isinstance(loop.extent, int) and loop.extent < SHORTEST_VECTOR:
+        return False
+    return not any(isinstance(stmt, Loop | While) for stmt in statements(loop.body))
 
 
 def lane_sums(loop: Loop) -> tuple[str, ...]:

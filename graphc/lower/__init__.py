@@ -12,6 +12,7 @@ from graphc.graph import Constant, Graph, Node, Param, walk
 from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Stmt, Table
 from graphc.loops_verify import verify
 from graphc.lower.body import Leaf, Writer, read_array
+from graphc.lower.memory import place
 from graphc.lower.naming import Names, own_names
 from graphc.lower.regions import RegionWriter
 from graphc.lower.schedule import Nest, Schedule, Step, steps
@@ -75,10 +76,10 @@ def lower(
         outputs,
         tuple(tables),
         tuple(scope.buffers()),
-        scope.total,
+        0,
         body,
     )
-    program = drop_unused(unroll(program, names))
+    program = place(drop_unused(unroll(program, names)), names)
     verify(program)
     return program
 

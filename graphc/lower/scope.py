@@ -11,7 +11,7 @@ from graphc.loops import Buffer
 from graphc.lower.domain import is_computed
 from graphc.lower.naming import Names
 from graphc.lower.schedule import Schedule, schedule
-from graphc.lower.storage import Array, Target, align, arrays, lives, plan_offsets
+from graphc.lower.storage import Array, Target, arrays
 from graphc.lower.tiles import packed
 from graphc.lower.tiling import is_tiled, tiling
 from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
@@ -22,29 +22,24 @@ from graphc.types import Dim, Shape, Size, product
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """A graph with its schedule and storage. Offsets are relative to `base`."""
+    """A graph with its schedule and storage."""
 
     graph: Graph
     plan: Schedule
     stored: dict[Node, Array]
     regions: dict[Node, RegionPlan]
-    offsets: dict[Node, Size]
-    total: Size
-    """Bytes of workspace."""
     loop_names: tuple[str, ...]
     given: frozenset[str]
     """Arrays that are there already."""
 
-    def buffers(self, base: Size = 0) -> Iterator[Buffer]:
-        """Every array of the workspace, with its offset from the start of all."""
-        for node, offset in sorted(self.offsets.items(), key=lambda kv: kv[0].serial):
-            at = base + offset
+    def buffers(self) -> Iterator[Buffer]:
+        """Every array of the workspace; where in it they lie is settled last, by `memory`."""
+        for node in sorted({**self.stored, **self.regions}, key=lambda node: node.serial):
             array = self.stored.get(node)
             if array is not None and array.name not in self.given:
-                yield Buffer(array.name, node.dtype, array.shape, at)
-                at = at + align(product(array.shape) * node.dtype.bytes)
+                yield Buffer(array.name, node.dtype, array.shape, 0)
             if node in self.regions:
-                yield from self.regions[node].buffers(at)
+                yield from self.regions[node].buffers()
 
 
 @dataclass(slots=True, eq=False)
@@ -62,31 +57,17 @@ class RegionPlan:
     scopes: list[Scope] = field(default_factory=list)
     copies: dict[int, str] = field(default_factory=dict)
     """For a contraction the operands that are copied first, and the arrays of the copies."""
-    bodies_at: Size = 0
-    size: Size = 0
     var: str = ""
 
     def add(self, name: str, node: Node, shape: Shape | None = None) -> None:
         """An array of the region's own, of the node's type, or of another shape."""
         shape = node.shape if shape is None else shape
-        self.own.append(Buffer(name, node.dtype, shape, self.size))
-        self.size = self.size + align(product(shape) * node.dtype.bytes)
+        self.own.append(Buffer(name, node.dtype, shape, 0))
 
-    def finish(self) -> None:
-        """The bodies come after the arrays; those of a branch and those of a test share them."""
-        self.bodies_at = self.size
-        total: Size = 0
+    def buffers(self) -> Iterator[Buffer]:
+        yield from self.own
         for scope in self.scopes:
-            total = scope.total + total
-        self.size = self.size + total
-
-    def buffers(self, base: Size) -> Iterator[Buffer]:
-        for buffer in self.own:
-            yield replace(buffer, offset=base + buffer.offset)
-        at = base + self.bodies_at
-        for scope in self.scopes:
-            yield from scope.buffers(at)
-            at = at + scope.total
+            yield from scope.buffers()
 
 
 def with_computed_outputs(graph: Graph) -> Graph:
@@ -156,10 +137,8 @@ def plan_scope(
         for node in plan.placed
         if isinstance(node.op.element, Region | Sequential) or is_tiled(node)
     }
-    inside = {node: region.size for node, region in regions.items()}
-    offsets, total = plan_offsets(lives(graph, plan, stored, outputs, inside))
     given = frozenset(name for name, _ in outputs.values())
-    return Scope(graph, plan, stored, regions, offsets, total, tuple(loop_names), given)
+    return Scope(graph, plan, stored, regions, tuple(loop_names), given)
 
 
 def items_of(graph: Graph, region: Node) -> dict[int, Node]:
@@ -194,7 +173,6 @@ def _plan_region(
     items = items_of(graph, region)
     planner = {SCAN: _plan_scan, WHILE: _plan_while, COND: _plan_cond}[region.op]
     planner(found, region, items, stored, names, loop_names)
-    found.finish()
     return found
 
 

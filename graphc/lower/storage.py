@@ -1,8 +1,7 @@
-"""Which values need an array, how big it is, and where in the workspace it lies.
+"""Which values need an array, and how big it is.
 
 A value that is read only inside the loops that make it is a local. Any other is stored, with the
-axes that are not bound by the loops it shares with all its readers. Values whose lives do not
-overlap share memory.
+axes that are not bound by the loops it shares with all its readers.
 """
 
 from __future__ import annotations
@@ -12,12 +11,10 @@ from dataclasses import dataclass, replace
 
 from graphc.graph import Graph, Index, Node, Part, Sequential
 from graphc.lower.domain import Access, axis_name
-from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
+from graphc.lower.schedule import Nest, Placed, Schedule
 from graphc.lower.sums import is_open
 from graphc.lower.tiling import is_tiled
-from graphc.types import Dim, Shape, Size, floordiv, product, substitute
-
-ALIGNMENT = 64
+from graphc.types import Dim, Shape, Size, substitute
 
 CHEAP = frozenset(
     (
@@ -180,113 +177,3 @@ def _array(name: str, spot: Placed, depth: int) -> Array:
     outside = spot.axes[:depth]
     axes = tuple(a for a in spot.domain.output if a not in outside)
     return Array(name, axes, tuple(spot.domain.extents[a] for a in axes), depth)
-
-
-# --- the workspace ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Life:
-    """The steps, in program order, from the first that may write to the last that may read."""
-
-    node: Node
-    first: int
-    last: int
-    size: Size
-
-
-def lives(
-    graph: Graph,
-    plan: Schedule,
-    stored: Mapping[Node, Array],
-    outputs: Iterable[Node],
-    inside: Mapping[Node, Size],
-) -> list[Life]:
-    """The life of every workspace array, and of what regions need inside (`inside`, in bytes)."""
-    spans: dict[Nest | Node, tuple[int, int]] = {}
-    _number(plan.root, 0, spans)
-    readers = readers_of(plan)
-    found = []
-    outside = set(outputs)
-    for node, array in stored.items():
-        if node in outside:
-            continue
-        spots = [plan.placed[node], *readers.get(node, ())]
-        if isinstance(node.op.element, Part):  # its region writes it
-            spots.append(plan.placed[node.operands[0]])
-        within = [_child(spot, array.depth, spans) for spot in spots]
-        size = product(array.shape) * node.dtype.bytes
-        if node in inside:  # what a sort needs lies behind its result
-            size = align(size) + inside[node]
-        found.append(Life(node, min(a for a, _ in within), max(b for _, b in within), size))
-    found += [
-        Life(node, *spans[node], size)
-        for node, size in inside.items()
-        if size != 0 and (node in outside or node not in stored)
-    ]
-    return found
-
-
-def _child(
-    spot: Placed, depth: int, spans: Mapping[Nest | Node, tuple[int, int]]
-) -> tuple[int, int]:
-    """The span of the item at this depth that holds the place."""
-    return spans[spot.path[depth]] if len(spot.path) > depth else spans[spot.domain.node]
-
-
-def _number(block: Block, count: int, spans: dict[Nest | Node, tuple[int, int]]) -> int:
-    for item in block.items:
-        if isinstance(item, Step):
-            spans[item.node] = (count, count)
-            count += 1
-        else:
-            after = _number(item.body, count, spans)
-            spans[item] = (count, max(count, after - 1))
-            count = after
-    return count
-
-
-def align(size: Size) -> Size:
-    """The size in bytes, rounded up to the alignment."""
-    return floordiv(size + ALIGNMENT - 1, ALIGNMENT) * ALIGNMENT
-
-
-def plan_offsets(found: list[Life]) -> tuple[dict[Node, Size], Size]:
-    """(offset of each array, total bytes).
-
-    Sizes known now are packed largest first into the lowest gap that is free for their whole
-    life (greedy by size, Pisarchyk & Lee 2020). Arrays of one run-time size take turns in slots.
-    """
-    fixed = sorted(
-        (x for x in found if isinstance(x.size, int)),
-        key=lambda x: (-x.size if isinstance(x.size, int) else 0, x.first),
-    )
-    offsets: dict[Node, Size] = {}
-    laid: list[tuple[Life, int]] = []
-    total = 0
-    for life in fixed:
-        size = align(life.size)
-        at = 0
-        for other, start in sorted(laid, key=lambda pair: pair[1]):
-            if other.last < life.first or life.last < other.first:
-                continue
-            if at + size <= start:
-                break
-            at = max(at, start + int(align(other.size)))
-        laid.append((life, at))
-        offsets[life.node] = at
-        total = max(total, at + int(size))
-    end: Size = total
-    slots: dict[Size, list[tuple[Size, int]]] = {}
-    for life in sorted((x for x in found if not isinstance(x.size, int)), key=lambda x: x.first):
-        ends = slots.setdefault(life.size, [])
-        for i, (at_, last) in enumerate(ends):
-            if last < life.first:
-                offsets[life.node] = at_
-                ends[i] = (at_, life.last)
-                break
-        else:
-            offsets[life.node] = end
-            ends.append((end, life.last))
-            end = end + align(life.size)
-    return offsets, end

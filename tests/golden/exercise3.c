@@ -12,10 +12,66 @@
 #define GRAPHC_SIMD_SUM(...)
 #endif
 
+/* a b + c, rounded once where that is one instruction. */
+static inline double muladd_f64(double a, double b, double c)
+{
+#if defined(__FMA__) || defined(__aarch64__)
+    return fma(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+/* The bits of x, and what bits stand for. */
+static inline uint64_t bits_f64(double x)
+{
+    const union { double value; uint64_t bits; } both = {.value = x};
+    return both.bits;
+}
+
+static inline double of_bits_f64(uint64_t bits)
+{
+    const union { uint64_t bits; double value; } both = {.bits = bits};
+    return both.value;
+}
+
+/* The nearest whole number, if |x| < 0x1p51: the sum has no bits for a fraction. */
+static inline double whole_f64(double x)
+{
+    return (x + 0x1.8p52) - 0x1.8p52;
+}
+
+/* 2 to the k, of a whole k in -1022 .. 1023: the sum ends in the bits of the exponent. */
+static inline double power_of_two_f64(double k)
+{
+    return of_bits_f64(bits_f64(k + (0x1.8p52 + 1023)) << 52);
+}
+
+/* exp(x) = 2^k exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
+static inline double exp_f64(double x)
+{
+    const double c = x < -746 ? -746 : x > 710 ? 710 : x;
+    const double k = whole_f64(c * 1.4426950408889634);
+    const double r = muladd_f64(k, -1.9082149292705877e-10, muladd_f64(k, -0.6931471803691238, c));
+    double p = 2.5014886098001086e-08;
+    p = muladd_f64(p, r, 2.763079105016091e-07);
+    p = muladd_f64(p, r, 2.755754545875299e-06);
+    p = muladd_f64(p, r, 2.480149166131696e-05);
+    p = muladd_f64(p, r, 0.00019841269545414034);
+    p = muladd_f64(p, r, 0.0013888888944922244);
+    p = muladd_f64(p, r, 0.008333333333479881);
+    p = muladd_f64(p, r, 0.041666666666525666);
+    p = muladd_f64(p, r, 0.1666666666666643);
+    p = muladd_f64(p, r, 0.5000000000000011);
+    p = muladd_f64(p, r * r, r) + 1;
+    const double half = whole_f64(0.5 * k);
+    return p * power_of_two_f64(half) * power_of_two_f64(k - half);
+}
+
 /* 1 / (1 + exp(-x)); exp never overflows. */
 static inline double sigmoid_f64(double x)
 {
-    const double e = exp(-fabs(x));
+    const double e = exp_f64(-fabs(x));
     return (x < 0 ? e : 1) / (1 + e);
 }
 

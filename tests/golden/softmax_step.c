@@ -13,7 +13,7 @@ static inline double maximum_f64(double a, double b)
 int64_t softmax_step_workspace_bytes(int64_t n)
 {
     (void)n;
-    return (n * 24 + 63) / 64 * 64 + 256;
+    return (n * 24 + 63) / 64 * 64 + 192;
 }
 
 void softmax_step(const double *restrict W, const double *restrict b, const double *restrict x,
@@ -21,10 +21,10 @@ void softmax_step(const double *restrict W, const double *restrict b, const doub
                   double *restrict out, double *restrict out2, void *restrict workspace)
 {
     double *const v0 = workspace;            /* [3] */
-    double *const v1 = workspace;            /* [3] */
-    double *const d_W = workspace;           /* [3] */
-    double *const d_b = (void *)((char *)workspace + 64); /* [3] */
-    double *const z = (void *)((char *)d_b + 64); /* [3] */
+    double *const v1 = v0;                   /* [3] */
+    double *const d_b = out2;                /* [3] */
+    double *const d_W = v0;                  /* [3] */
+    double *const z = (void *)((char *)workspace + 64); /* [3] */
     double *const v2 = (void *)((char *)z + 64); /* [3] */
     double *const d_z = (void *)((char *)v2 + 64); /* [n, 3] */
 

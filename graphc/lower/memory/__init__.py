@@ -1,0 +1,129 @@
+"""Where each array of a finished program lies: a result in the argument that was donated for it,
+a value in the place of one that nobody needs any more, the others in the workspace.
+
+All is decided on the loop IR, by what its statements read and write, and in which order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from graphc.loops import Buffer, Loop, Program, Read, Stmt, Store
+from graphc.loops_homes import copy_of, renamed
+from graphc.lower.memory.offsets import Life, align, lower_bound, plan_offsets
+from graphc.lower.memory.overlay import follows
+from graphc.lower.memory.places import Array, arrays_of, lasting_of, overlay
+from graphc.lower.memory.tree import Block, Item, is_renewed, touching, tree
+from graphc.lower.naming import Names
+from graphc.types import Dim, Size, strides
+
+__all__ = ["align", "lower_bound", "place", "plan_offsets", "workspace_lives"]
+
+
+def place(program: Program, names: Names) -> Program:
+    """The program with its arrays placed and its workspace as small as may be.
+
+    An output whose `home` is an argument overwrites it at once where every element is read before
+    it is written; else it is made beside and copied at the end.
+    """
+    program = _join_copies(_donate(program, names))
+    homes, workspace = overlay(program)
+    buffers = {b.name: replace(b, home=homes.get(b.name, "")) for b in program.buffers}
+    offsets, total = plan_offsets(workspace)
+    for leader, offset in offsets.items():
+        for name, buffer in buffers.items():
+            if name == leader or buffer.home == leader:
+                buffers[name] = replace(buffer, home="", offset=offset)
+    return replace(program, buffers=tuple(buffers.values()), workspace=total)
+
+
+def workspace_lives(program: Program) -> list[Life]:
+    """What the workspace must hold, and when."""
+    return overlay(program)[1]
+
+
+# --- donated arguments --------------------------------------------------------------------------
+
+
+def _donate(program: Program, names: Names) -> Program:
+    """Outputs that may not overwrite their arguments at once are copied there at the end."""
+    body = tree(program.body)
+    lasting = lasting_of(program)
+    for output in program.outputs:
+        if not output.home or follows(body, output.home, output.name, lasting):
+            continue
+        beside = names.take(f"{output.name}_next")
+        variables = [names.fresh("at") for _ in output.type.shape]
+        at: Size = 0
+        for var, step in zip(variables, strides(output.type.shape), strict=True):
+            at = at + Dim.named(var) * step
+        stmt: Stmt = Store(output.name, at, Read(beside, at, output.type.dtype))
+        for var, size in zip(reversed(variables), reversed(output.type.shape), strict=True):
+            stmt = Loop(var, size, (stmt,))
+        buffer = Buffer(beside, output.type.dtype, output.type.shape, 0)
+        program = replace(
+            program,
+            body=(*renamed(program.body, {output.name: beside}), stmt),
+            buffers=(*program.buffers, buffer),
+        )
+    return program
+
+
+# --- copies -------------------------------------------------------------------------------------
+
+
+def _join_copies(program: Program) -> Program:
+    """Without arrays that are only made to be copied, where they may be made in their target."""
+    arrays = arrays_of(program)
+    buffers = {b.name for b in program.buffers}
+    lasting = lasting_of(program)
+    while True:
+        root = tree(program.body)
+        found = next(_joinable(root, (), root, arrays, buffers, lasting), None)
+        if found is None:
+            return program
+        source, target = found
+        buffers.discard(source)
+        program = replace(
+            program,
+            body=renamed(program.body, {source: target}),
+            buffers=tuple(b for b in program.buffers if b.name != source),
+        )
+
+
+def _joinable(
+    block: Block,
+    around: tuple[Item, ...],
+    root: Block,
+    arrays: Mapping[str, Array],
+    buffers: set[str],
+    lasting: frozenset[str],
+) -> Iterator[tuple[str, str]]:
+    """Pairs (array, the one it is copied to) that may be one."""
+    for k, item in enumerate(block):
+        pair = copy_of(item.stmt)
+        if pair is not None:
+            target, source, count = pair
+            whole = (
+                source in buffers
+                and arrays[source] == arrays.get(target)
+                and arrays[source].count == count
+            )
+            if (
+                whole
+                and touching(block, source)[-1] is item
+                and _is_inside(source, block, around, root)
+                and follows(block[:k], target, source, lasting)
+            ):
+                yield source, target
+        for inner in item.blocks:
+            yield from _joinable(inner, (*around, item), root, arrays, buffers, lasting)
+
+
+def _is_inside(array: str, block: Block, around: tuple[Item, ...], root: Block) -> bool:
+    """Whether the array lives in this block only, from one round to the next anew."""
+    here = sum(len(item.accesses[array]) for item in touching(block, array))
+    if here != sum(len(item.accesses[array]) for item in touching(root, array)):
+        return False
+    return all(is_renewed(item, array) for item in around if len(item.blocks) == 1)

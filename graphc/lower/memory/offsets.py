@@ -1,0 +1,232 @@
+"""Where in the workspace each array lies, so that arrays that are needed together lie apart."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from graphc.types import Dim, Monomial, Size, at_most, evaluate, floordiv, maximum, names
+
+ALIGNMENT = 64
+SAMPLES = (8, 67, 1009)
+"""The values that run-time dimensions have while an order is chosen."""
+ENOUGH, CLOSE = 1.01, 1.04
+"""A plan this close to the lower bound is not improved; nor, for run-time sizes, one so close."""
+SMALL = 1024
+"""Bytes that do not count."""
+MOST_TOPS = 3
+MOST_MOVES, MOST_PAIRS = 20, 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """An array, or several in one place: the statements, in program order, from the first that
+    may write to the last that may read, and the size in bytes."""
+
+    name: str
+    first: int
+    last: int
+    size: Size
+
+    def meets(self, other: Life) -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+def align(size: Size) -> Size:
+    """The size in bytes, rounded up to the alignment."""
+    return floordiv(size + ALIGNMENT - 1, ALIGNMENT) * ALIGNMENT
+
+
+def lower_bound(found: Sequence[Life], dims: Mapping[str, int] = {}) -> int:
+    """Bytes that no plan does without: the largest sum of arrays that live at once."""
+    return _bound(found, [int(align(evaluate(x.size, dims))) for x in found])
+
+
+def _bound(found: Sequence[Life], sizes: Sequence[int]) -> int:
+    pairs = list(zip(found, sizes, strict=True))
+    live = (sum(s for y, s in pairs if y.first <= x.first <= y.last) for x in found)
+    return max(live, default=0)
+
+
+Plan = tuple[dict[str, Size], Size]
+
+
+def plan_offsets(found: Sequence[Life]) -> Plan:
+    """(offset of each array, total bytes).
+
+    Arrays go one by one into the lowest place that is free for their whole life (greedy by size,
+    Pisarchyk & Lee 2020); of several orders the one with the smallest total is taken. Run-time
+    sizes are ordered by a sample; an array starts where, whatever the dimensions, those below end.
+    """
+    if not found:
+        return {}, 0
+    fixed = [x for x in found if isinstance(x.size, int)]
+    others = [x for x in found if not isinstance(x.size, int)]
+    if others and 0 < lower_bound(fixed) <= SMALL:  # they come first, at offsets that are numbers
+        offsets, below = plan_offsets(fixed)
+        above, total = plan_offsets(others)
+        return offsets | {name: below + at for name, at in above.items()}, below + total
+    if not others:
+        sizes = [int(align(evaluate(x.size, {}))) for x in found]
+        best = _best(found, sizes)
+        total = max(at + size for at, size in zip(best, sizes, strict=True))
+        return {x.name: at for x, at in zip(found, best, strict=True)}, total
+    return _best_symbolic(found)
+
+
+ORDERS: tuple[Callable[[int, int, int], tuple[int, int]], ...] = (
+    lambda size, first, last: (-size, first),
+    lambda size, first, last: (-size * (last - first + 1), first),
+    lambda size, first, last: (first - last, -size),
+    lambda size, first, last: (first, -size),
+    lambda size, first, last: (-last, -size),
+)
+
+
+def _best(found: Sequence[Life], sizes: Sequence[int]) -> list[int]:
+    """Offsets of arrays of known sizes. In each order what lies on top moves ahead a few times."""
+    count = range(len(found))
+    near = [[j for j in count if x.meets(found[j])] for x in found]
+    enough = ENOUGH * _bound(found, sizes)
+    left = MOST_PAIRS // max(1, sum(map(len, near)))
+    best: list[int] = []
+    least = math.inf
+    for key in ORDERS:
+        keys = [key(s, x.first, x.last) for x, s in zip(found, sizes, strict=True)]
+        order = sorted(count, key=keys.__getitem__)
+        for _ in range(MOST_MOVES):
+            placed = _place(order, sizes, near)
+            ends = [at + size for at, size in zip(placed, sizes, strict=True)]
+            if max(ends) < least:
+                best, least = placed, max(ends)
+            left -= 1
+            spot = order.index(ends.index(max(ends)))
+            if least <= enough or left <= 0:
+                return best
+            if spot == 0:
+                break
+            order.insert(spot // 2, order.pop(spot))
+    return best
+
+
+def _place(order: Sequence[int], sizes: Sequence[int], near: Sequence[Sequence[int]]) -> list[int]:
+    """Each array in the lowest gap that holds it."""
+    placed = [-1] * len(order)
+    for i in order:
+        at = 0
+        taken = sorted((placed[j], placed[j] + sizes[j]) for j in near[i] if placed[j] >= 0)
+        for start, end in taken:
+            if at + sizes[i] <= start:
+                break
+            at = max(at, end)
+        placed[i] = at
+    return placed
+
+
+# --- run-time sizes -----------------------------------------------------------------------------
+
+
+def _best_symbolic(found: Sequence[Life]) -> Plan:
+    """The plan that is never far from the bound where the dimensions are one of the samples."""
+    dims = {name for x in found for name in names(x.size)}
+    values = [dict.fromkeys(dims, n) for n in SAMPLES]
+    sizes = [[int(align(evaluate(x.size, v))) for x in found] for v in values]
+    bounds = [lower_bound(found, v) for v in values]
+    best: Plan = {}, 0
+    least = math.inf
+    for known in reversed(sizes):
+        plan = _symbolic(found, _best(found, known))
+        worst = max(
+            evaluate(plan[1], v) / max(bound, 1) for v, bound in zip(values, bounds, strict=True)
+        )
+        if worst < least:
+            best, least = plan, worst
+        if least <= CLOSE:
+            break
+    return best
+
+
+def _symbolic(found: Sequence[Life], sample: Sequence[int]) -> Plan:
+    """Offsets that hold for all dimensions, one array on top of the others as in the sample.
+
+    Where an array ends is a list of sizes with room for rounding, the largest of which counts.
+    """
+    order = sorted(range(len(found)), key=lambda i: (sample[i], found[i].first))
+    ends: dict[int, tuple[Size, ...]] = {}
+    offsets: dict[str, Size] = {}
+    for i in order:
+        below = [end for j in ends if found[j].meets(found[i]) for end in ends[j]]
+        starts = _highest(dict.fromkeys(below)) or (0,)
+        offsets[found[i].name] = _bytes(starts)
+        room = _room(found[i].size)
+        ends[i] = tuple(start + room for start in starts)
+    tops = dict.fromkeys(end for each in ends.values() for end in each)
+    return offsets, _bytes(_highest(tops))
+
+
+def _highest(tops: Iterable[Size]) -> tuple[Size, ...]:
+    """The sizes of which one is the largest, for some dimensions; a few at most, and none apart
+    from another by little."""
+    kept: list[Size] = []
+    for top in tops:
+        for k, other in enumerate(kept):
+            both = _larger(top, other)
+            if both in (top, other) or _is_close(both, top, other):
+                kept[k] = both
+                break
+        else:
+            kept.append(top)
+    kept = list(dict.fromkeys(kept))
+    while len(kept) > MOST_TOPS:
+        kept[:2] = [_larger(*kept[:2])]
+    return tuple(kept)
+
+
+def _is_close(both: Size, a: Size, b: Size) -> bool:
+    """Whether a size that covers two others takes hardly more room."""
+    for n in SAMPLES:
+        dims = dict.fromkeys(names(both), n)
+        least = max(evaluate(a, dims), evaluate(b, dims))
+        if evaluate(both, dims) > least + max(SMALL, least // 200):
+            return False
+    return True
+
+
+def _bytes(tops: tuple[Size, ...]) -> Size:
+    """The largest, at the alignment."""
+    total = _rounded_down(tops[0])
+    for top in tops[1:]:
+        total = maximum(total, _rounded_down(top))
+    return total
+
+
+def _room(size: Size) -> Size:
+    """Bytes from one start to the next: enough for the size, rounded so or so."""
+    if _rounded_down(size) == size:
+        return size
+    return align(size) if isinstance(size, int) else size + ALIGNMENT - 1
+
+
+def _rounded_down(size: Size) -> Size:
+    return floordiv(size, ALIGNMENT) * ALIGNMENT
+
+
+@functools.lru_cache(4096)
+def _larger(a: Size, b: Size) -> Size:
+    """A size that is at least as large as both, without a maximum in it: of every product of
+    dimensions the larger factor."""
+    terms = [dict(x.terms) if isinstance(x, Dim) else {(): x} if x else {} for x in (a, b)]
+    found: dict[Monomial, int] = {}
+    for monomial in dict.fromkeys((*terms[0], *terms[1])):
+        if not _is_natural(monomial):
+            return a + b
+        found[monomial] = max(terms[0].get(monomial, 0), terms[1].get(monomial, 0))
+    return Dim.of(found)
+
+
+@functools.lru_cache(1024)
+def _is_natural(monomial: Monomial) -> bool:
+    """Whether a product of dimensions is never negative."""
+    return at_most(0, Dim.of({monomial: 1}))

@@ -1,0 +1,94 @@
+/*% if helper == "log" and suffix == "f32" %*/
+/* log(x) = k log(2) + log(1 + f), x = 2^k (1 + f); a subnormal x is scaled up first. */
+static inline float log_f32(float x)
+{
+    const float y = x < 0x1p-126f ? x * 0x1p23f : x;
+    const float k = exponent_f32(y) - (x < 0x1p-126f ? 23 : 0);
+    const float f = significand_f32(y) - 1;
+    const float square = f * f;
+    float p = -0.07641227f;
+    p = muladd_f32(p, f, 0.12765935f);
+    p = muladd_f32(p, f, -0.13159685f);
+    p = muladd_f32(p, f, 0.14201087f);
+    p = muladd_f32(p, f, -0.16623338f);
+    p = muladd_f32(p, f, 0.20001258f);
+    p = muladd_f32(p, f, -0.25000823f);
+    p = muladd_f32(p, f, 0.3333333f);
+    p = muladd_f32(p, square * f, k * -2.12194440e-4f);
+    const float finite = muladd_f32(k, 0.693359375f, f + muladd_f32(square, -0.5f, p));
+    return x > 0 ? (x < HUGE_VALF ? finite : x) : x == 0 ? -HUGE_VALF : NAN;
+}
+
+/*% elif helper == "log" %*/
+/* log(x) = k log(2) + log(1 + f), x = 2^k (1 + f); a subnormal x is scaled up first. With
+ * s = f / (2 + f), log(1 + f) = 2 s + s^3 p(s^2). */
+static inline double log_f64(double x)
+{
+    const double y = x < 0x1p-1022 ? x * 0x1p54 : x;
+    const double k = exponent_f64(y) - (x < 0x1p-1022 ? 54 : 0);
+    const double f = significand_f64(y) - 1;
+    const double s = f / (2 + f);
+    const double z = s * s;
+    const double half = 0.5 * (f * f);
+    double p = 0.14795907611223752;
+    p = muladd_f64(p, z, 0.1531405997218616);
+    p = muladd_f64(p, z, 0.1818356371106388);
+    p = muladd_f64(p, z, 0.22222198591026515);
+    p = muladd_f64(p, z, 0.2857142874213494);
+    p = muladd_f64(p, z, 0.3999999999941634);
+    p = muladd_f64(p, z, 0.6666666666666734);
+    const double rest = muladd_f64(s, muladd_f64(p, z, half), k * 1.9082149292705877e-10);
+    const double finite = muladd_f64(k, 0.6931471803691238, f - (half - rest));
+    return x > 0 ? (x < HUGE_VAL ? finite : x) : x == 0 ? -HUGE_VAL : (double)NAN;
+}
+
+/*% elif helper == "log1p" and suffix == "f32" %*/
+/* log(1 + x) = k log(2) + log(1 + f), 1 + x = 2^k (1 + f); d is what f lost of x. */
+static inline float log1p_f32(float x)
+{
+    const float u = 1 + x;
+    const float k = exponent_f32(u);
+    const float f = significand_f32(u) - 1;
+    const float lost = x < 1 ? x - (u - 1) : 1 - (u - x);
+    const float d = lost * power_of_two_f32(1 - k) * 0.5f;
+    const float square = f * f;
+    float p = -0.07641227f;
+    p = muladd_f32(p, f, 0.12765935f);
+    p = muladd_f32(p, f, -0.13159685f);
+    p = muladd_f32(p, f, 0.14201087f);
+    p = muladd_f32(p, f, -0.16623338f);
+    p = muladd_f32(p, f, 0.20001258f);
+    p = muladd_f32(p, f, -0.25000823f);
+    p = muladd_f32(p, f, 0.3333333f);
+    p = muladd_f32(p, square * f, muladd_f32(k, -2.12194440e-4f, d * (1 - f + square)));
+    const float finite = muladd_f32(k, 0.693359375f, f + muladd_f32(square, -0.5f, p));
+    return x > -1 ? copysignf(x < HUGE_VALF ? finite : x, x) : x == -1 ? -HUGE_VALF : NAN;
+}
+
+/*% elif helper == "log1p" %*/
+/* log(1 + x) = k log(2) + log(1 + f), 1 + x = 2^k (1 + f); d is what f lost of x. With
+ * s = f / (2 + f), log(1 + f) = 2 s + s^3 p(s^2). */
+static inline double log1p_f64(double x)
+{
+    const double u = 1 + x;
+    const double k = exponent_f64(u);
+    const double f = significand_f64(u) - 1;
+    const double lost = x < 1 ? x - (u - 1) : 1 - (u - x);
+    const double d = lost * power_of_two_f64(1 - k) * 0.5;
+    const double s = f / (2 + f);
+    const double z = s * s;
+    const double half = 0.5 * (f * f);
+    double p = 0.14795907611223752;
+    p = muladd_f64(p, z, 0.1531405997218616);
+    p = muladd_f64(p, z, 0.1818356371106388);
+    p = muladd_f64(p, z, 0.22222198591026515);
+    p = muladd_f64(p, z, 0.2857142874213494);
+    p = muladd_f64(p, z, 0.3999999999941634);
+    p = muladd_f64(p, z, 0.6666666666666734);
+    const double low = muladd_f64(k, 1.9082149292705877e-10, d * (1 - f + f * f));
+    const double rest = muladd_f64(s, muladd_f64(p, z, half), low);
+    const double finite = muladd_f64(k, 0.6931471803691238, f - (half - rest));
+    return x > -1 ? copysign(x < HUGE_VAL ? finite : x, x) : x == -1 ? -HUGE_VAL : (double)NAN;
+}
+
+/*% endif %*/

@@ -1,0 +1,131 @@
+"""The vector functions of the C: accuracy over the whole range, special values, vectorisation.
+
+`make maths` runs every float32 and many more float64 values (tests/vector_maths.py).
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from c_tools import COMPILERS, kernel_flags, units, write
+from vector_maths import (
+    FUNCTIONS,
+    every_float32,
+    float32,
+    float64,
+    kernel_of,
+    many_float64,
+    measured,
+    special_values,
+    truth,
+    ulps,
+)
+
+import graphc
+from graphc.passes import optimize
+from graphc.trace import trace_function
+
+STRIDE = 9973
+"""Of the float32 values tried here: prime, so that all exponents and endings occur."""
+COUNT = 1 << 16
+DTYPES = {"float32": float32, "float64": float64}
+TARGETS = ("native", "portable")
+
+
+def blocks(dtype):
+    yield special_values(dtype)
+    if dtype is float32:
+        yield from every_float32(STRIDE)
+    else:
+        yield many_float64(COUNT)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_accuracy(name, dtype, target):
+    worst = measured(name, DTYPES[dtype], blocks(DTYPES[dtype]), target)
+    assert worst.ulps <= FUNCTIONS[name].ulps, f"{name} of {dtype} for {target}: {worst}"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_lengths_and_positions_do_not_matter(name, dtype):
+    """The same number gives the same bits in the body of the vector loop and in its remainder."""
+    kernel = kernel_of(name, DTYPES[dtype])
+    x = np.random.default_rng(3).uniform(0.1, 0.9, 67).astype(dtype)
+    whole = kernel(x)
+    for start, stop in ((0, 1), (1, 8), (3, 36), (66, 67), (5, 5)):
+        np.testing.assert_array_equal(kernel(x[start:stop].copy()), whole[start:stop])
+
+
+PACKED = {
+    "x86_64": r"\bv?(mul|add)p[sd]\b",
+    "aarch64": r"\bf(mul|add|mla)\s+v\d+\.[24][sd]",
+}
+
+
+def assembly(fn, dtype, compiler, flags, folder):
+    """Of a loop over n elements."""
+    _, unit = units(optimize(trace_function(fn, (dtype["n"],), name="f").graph))
+    write(unit, folder)
+    command = [compiler, *flags, "-S", "-o", "f.s", "f.c"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return unit.source, (folder / "f.s").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_loop_is_vectorised(name, dtype, compiler, target, tmp_path: Path):
+    flags = [flag for flag in kernel_flags() if not flag.startswith("-march")]
+    flags += ["-march=native"] if target == "native" else ["-DGRAPHC_PORTABLE"]
+    function = FUNCTIONS[name].traced
+    source, text = assembly(lambda x: function(x), DTYPES[dtype], compiler, flags, tmp_path)
+    packed = PACKED.get(_machine())
+    if packed is None:
+        pytest.skip("no pattern for the vector instructions of this machine")
+    assert re.search(packed, text), f"{compiler} leaves the loop of {name} scalar:\n{source}"
+    assert not re.search(r"\b(call|bl|jmp)\s+\*?_?[a-z0-9_]+f?(@PLT)?$", text, re.MULTILINE)
+
+
+def _machine():
+    import platform
+
+    return platform.machine()
+
+
+def test_straight_line_code_and_short_loops_call_the_library():
+    scalar = graphc.compile(lambda x: np.exp(x) + np.tanh(x), graphc.float64)
+    short = graphc.compile(np.exp, graphc.float64[7])
+    rows = graphc.compile(lambda x: np.log(np.sum(np.exp(x), axis=1)), graphc.float64["n", "m"])
+    assert "exp(x) + tanh(x)" in scalar.source
+    assert "exp_f64" not in scalar.source
+    assert "= exp(x[i])" in short.source
+    assert "exp_f64(x[i * m + j]" in rows.source
+    assert "log(" in rows.source
+    assert "log_f64" not in rows.source
+
+
+# --- tests of the tests -------------------------------------------------------------------------
+
+
+def test_ulps_are_counted():
+    x = np.array([1.0, 2.0, 0.0, np.inf, np.nan, 5e-324])
+    want = x.astype(np.longdouble)
+    off = np.nextafter(x, np.inf)
+    np.testing.assert_array_equal(ulps(x, want), 0)
+    np.testing.assert_array_equal(ulps(off, want), [1, 1, 1, 0, 0, 1])
+    assert np.isinf(ulps(np.array([-0.0, np.nan, 1.0]), np.array([0.0, 1.0, np.nan]))).all()
+
+
+def test_a_wrong_coefficient_is_seen():
+    x = many_float64(1000)
+    with np.errstate(all="ignore"):
+        error = ulps(np.exp(x) * (1 + 1e-15), truth("exp", x))
+    assert error.max() > FUNCTIONS["exp"].ulps
