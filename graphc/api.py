@@ -208,10 +208,10 @@ def trace(fn: Callable[..., Any], *args: Any, name: str | None = None, **kwargs:
 
 def in_c(graph: core.Graph, options: Options | None = None) -> tuple[Program, CUnit]:
     """The loops that a graph becomes, and their text in C."""
-    if isinstance(graph, Graph):
-        program = lower(passes.optimize(graph.plain), graph.shown, options)
-    else:
-        program = lower(passes.optimize(graph), None, options)
+    shown = graph.shown if isinstance(graph, Graph) else None
+    best = passes.optimize(graph.plain if isinstance(graph, Graph) else graph)
+    watched, sites = passes.trapped(best) if options and options.trap_nans else (best, ())
+    program = lower(watched, shown, options, sites)
     return program, emit(program)
 
 
@@ -220,6 +220,7 @@ def compile(
     *args: Any,
     name: str | None = None,
     target: str | None = None,
+    trap_nans: bool = False,
     **kwargs: Any,
 ) -> Kernel:
     """A function or a graph as compiled C.
@@ -231,6 +232,8 @@ def compile(
         target: the machine that compiles it for: "native", this one; "portable", any of its
             family, in plain C11; or what the compiler's -march= takes ("x86-64-v3"). None:
             $GRAPHC_TARGET, else native. The C is the same for all.
+        trap_nans: also watch every float: a call raises NonFiniteError where the first nan or
+            infinity is made, and the C function takes a `graphc_trap *` that tells. Slower.
 
     Returns:
         A kernel that is called as fn is: the same structure of arguments and result.
@@ -248,7 +251,7 @@ def compile(
         graph = fn
     if name:
         graph = replace(graph, name=trees.identifier(name))
-    options = Options() if target is None else Options(target)
+    options = replace(Options() if target is None else Options(target), trap_nans=trap_nans)
     return _kernel(graph, options)
 
 

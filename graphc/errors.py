@@ -31,6 +31,29 @@ class ArgumentError(GraphcError, ValueError):
     """A kernel or graph was called with something it was not compiled for."""
 
 
+class NonFiniteError(GraphcError, FloatingPointError):
+    """A kernel compiled with trap_nans=True made a nan or an infinity, or passed one on.
+
+    `node`, `equation`, `source` (its ``file`` and ``line``; None if unknown) and `what`, all of
+    these in one text, tell where. `index` is the element of the node, `value` what it is.
+    `operands` are the values it was made of, by how they are written; for a value that came in
+    they are empty. `steps` counts the loops around it, the outermost first. `argument`,
+    `argument_index` and `argument_value` are None unless an argument was nan or infinite itself.
+    """
+
+    node: str
+    equation: str
+    what: str
+    source: object
+    index: tuple[int, ...]
+    value: float
+    operands: dict[str, float]
+    steps: tuple[int, ...]
+    argument: str | None
+    argument_index: tuple[int, ...] | None
+    argument_value: float | None
+
+
 class BuildError(GraphcError, RuntimeError):
     """The C compiler is missing or refused the code, or the cache cannot be written."""
 

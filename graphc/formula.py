@@ -381,6 +381,7 @@ SPECIAL = {
     "broadcast_to": _through,
     "cast": _through,
     "barrier": _through,
+    "trap": _through,
     "transpose": _transpose,
     "slice": _slice,
     "pad": _pad,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from graphc.attributes import Source
 from graphc.types import DType, Shape, Size, TensorType, bool_, int64
 
 if TYPE_CHECKING:
@@ -184,6 +185,24 @@ class Table:
     values: npt.NDArray[np.generic]
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place where a float is made and watched; ``Apply("trap", (value, number of the site,
+    element, excused, operands...))`` watches it."""
+
+    what: str
+    """``z = log(x) at model.py:12``"""
+    node: str
+    """Its name, or "" where the user gave none."""
+    equation: str
+    source: Source | None
+    type: TensorType
+    operands: tuple[str, ...]
+    """How the user writes the operands whose values are noted; then "step" for each loop."""
+    steps: int
+    """How many loops of steps are around it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
     """One C function: inputs, run-time dimensions, outputs, then the workspace."""
@@ -198,6 +217,9 @@ class Program:
     workspace: Size
     """Bytes the caller provides, aligned to 64; 0 when none are needed."""
     body: tuple[Stmt, ...]
+    trap: str = ""
+    """The parameter that tells where the first nan or infinity was made; "": none is watched."""
+    sites: tuple[Site, ...] = ()
 
     def __str__(self) -> str:
         return format_program(self)

@@ -19,6 +19,7 @@ class Options:
     """Each field is an argument of `graphc.compile`, where it is explained."""
 
     target: str = field(default_factory=default_target)
+    trap_nans: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", self.target):

@@ -45,5 +45,21 @@ void graphc_run(const void *const *graphc_in, const int64_t *graphc_dims,
     (void)graphc_dims;
     (void)graphc_out;
     (void)graphc_workspace;
+/*% if told %*/
+    graphc_trap graphc_caught;
+/*% endif %*/
     ${ kernel }(${ arguments | join(", ") });
+/*% if told %*/
+    double *graphc_told = ${ told };
+    *graphc_told++ = graphc_caught.what != NULL;
+    *graphc_told++ = (double)graphc_caught.site;
+    *graphc_told++ = graphc_caught.value;
+    *graphc_told++ = (double)graphc_caught.element;
+    *graphc_told++ = graphc_caught.count;
+    for (int k = 0; k < 6; ++k)
+        *graphc_told++ = graphc_caught.values[k];
+    *graphc_told++ = graphc_caught.argument ? graphc_caught.argument_number : -1;
+    *graphc_told++ = graphc_caught.argument_value;
+    *graphc_told++ = (double)graphc_caught.argument_element;
+/*% endif %*/
 }

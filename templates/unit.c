@@ -2,6 +2,9 @@
 
 #include <math.h>
 #include <stdbool.h>
+/*% if trap %*/
+#include <stddef.h>
+/*% endif %*/
 #include <stdint.h>
 
 /*% if simd %*/
@@ -15,6 +18,9 @@
 
 /*% endif %*/
 /*% include "helpers.c" %*/
+/*% if trap and trap.sites %*/
+/*% include "trap.c" %*/
+/*% endif %*/
 /*% for table in tables %*/
 ${ table }
 
@@ -34,5 +40,18 @@ ${ signature }
 /*% for argument in unused %*/
     (void)${ argument };
 /*% endfor %*/
+/*% if trap %*/
+    *${ trap.parameter } = (graphc_trap){0};
+/*% for x in trap.enters %*/
+    trap_enters_${ x.suffix }(${ x.start }, ${ x.count }, ${ x.name }, ${ x.number }, ${ trap.parameter });
+/*% endfor %*/
+
+/*% endif %*/
 ${ body }
+/*% if trap and trap.leaves %*/
+
+/*% for y in trap.leaves %*/
+    trap_leaves_${ y.suffix }(${ y.start }, ${ y.count }, &graphc_sites[${ y.number }], ${ trap.parameter });
+/*% endfor %*/
+/*% endif %*/
 }

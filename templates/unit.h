@@ -14,11 +14,23 @@ extern "C" {
 /* Bytes of workspace the caller provides, aligned to 64. */
 #define ${ name.upper() }_WORKSPACE_BYTES ${ workspace }
 /*% endif %*/
+/*% if trap %*/
+
+#ifndef GRAPHC_TRAP
+#define GRAPHC_TRAP
+/* Where a call first made a nan or an infinity. */
+/*% include "trap.h" %*/
+#endif
+/*% endif %*/
 
 /*
 /*% for line in description %*/
  *${ " " + line if line else "" }
 /*% endfor %*/
+/*% if trap %*/
+ *
+ * ${ trap.parameter }: says where the first nan or infinity was made; arbitrary before.
+/*% endif %*/
 /*% if has_workspace %*/
  *
  * workspace: ${ name ~ "_workspace_bytes(" ~ dims|join(", ") ~ ")" if symbolic else workspace } bytes,

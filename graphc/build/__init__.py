@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from graphc.build.binding import Binding, Solution, bind, solve
+from graphc.build.binding import TOLD, Binding, Solution, bind, solve
 from graphc.build.cache import (
     SUFFIX,
     CacheWarning,
@@ -47,6 +47,7 @@ from graphc.loops import Program
 from graphc.options import Options
 
 __all__ = [
+    "TOLD",
     "CacheWarning",
     "Loaded",
     "Solution",

@@ -21,6 +21,10 @@ KINDS = ("bool", "int32", "int64", "float32", "float64")
 """In the order of caller.c."""
 C_TYPES = ("bool", "int32_t", "int64_t", "float", "double")
 
+TOLD = 14
+"""How many numbers tell what a trap caught: whether anything, the site, the value, the element, how
+many operands, the operands (6); then the number of an argument or -1, its value, its element."""
+
 Slot = tuple[int, tuple[int, ...]]
 """An input or output: its kind and its sizes; ~k stands for the size measured k-th."""
 
@@ -50,6 +54,8 @@ class Binding:
     """Bytes; ~k as in a slot."""
     releases: bool
     """Whether the GIL is released: not for a handful of scalar operations."""
+    traps: bool = False
+    """Whether the last output is none of the kernel's: what its trap tells, as numbers."""
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -59,7 +65,9 @@ class Binding:
             pointer = f"(const {C_TYPES[kind]} *)graphc_in[{i}]"
             given.append(pointer if sizes else f"*{pointer}")
         given += [f"graphc_dims[{i}]" for i in range(len(self.solutions))]
-        given += [f"({C_TYPES[k]} *)graphc_out[{j}]" for j, (k, _) in enumerate(self.outputs)]
+        results = self.outputs[: len(self.outputs) - self.traps]
+        given += [f"({C_TYPES[k]} *)graphc_out[{j}]" for j, (k, _) in enumerate(results)]
+        given += ["&graphc_caught"] if self.traps else []
         return (*given, "graphc_workspace") if self.workspace else tuple(given)
 
     def key(self) -> str:
@@ -75,6 +83,7 @@ class Binding:
             dims=[found.name for found in self.solutions],
             sizes=self.sizes,
             arguments=self.arguments,
+            told=f"graphc_out[{len(self.outputs) - 1}]" if self.traps else "",
         )
 
     def plan(self) -> tuple[object, ...]:
@@ -115,8 +124,17 @@ def bind(program: Program) -> Binding:
         or any(sizes for _, sizes in (*inputs, *outputs))
         or any(isinstance(stmt, Loop) for stmt in program.body)
     )
+    if program.trap:
+        outputs = (*outputs, (KINDS.index("float64"), (TOLD,)))
     return Binding(
-        program.name, inputs, outputs, solve(program), tuple(measured), workspace, releases
+        program.name,
+        inputs,
+        outputs,
+        solve(program),
+        tuple(measured),
+        workspace,
+        releases,
+        bool(program.trap),
     )
 
 

@@ -12,6 +12,7 @@ from graphc.emit_c.expression import Printer, literal
 from graphc.emit_c.functions import C_TYPES, SUFFIX
 from graphc.emit_c.helpers import definitions
 from graphc.emit_c.lanes import is_vector, lane_sums
+from graphc.emit_c.traps import traps
 from graphc.loops import (
     Apply,
     Assign,
@@ -57,7 +58,7 @@ class CUnit:
 def emit(program: Program) -> CUnit:
     """The C of a program: byte for byte the same in every process."""
     pointers = frozenset(a.name for a in program.outputs if not a.type.shape)
-    printer = Printer(pointers)
+    printer = Printer(pointers, watcher=program.trap)
     program = in_place(program)
     writer = _Writer(printer)
     writer.buffers(program)
@@ -66,6 +67,7 @@ def emit(program: Program) -> CUnit:
     symbolic = not isinstance(program.workspace, int)
     sizes = ", ".join(f"int64_t {name}" for name in program.dims)
     declarations = declared + ";\n"
+    watched = traps(program, printer) if program.trap else None
     if symbolic:
         declarations += f"int64_t {program.name}_workspace_bytes({sizes});\n"
     unused = [
@@ -91,7 +93,9 @@ def emit(program: Program) -> CUnit:
         "simd": writer.simd,
         "has_workspace": program.workspace != 0,
         "has_bool": "bool" in declared,
+        "trap": watched,
     }
+    declarations = (render("trap.h") if program.trap else "") + declarations
     return CUnit(program.name, declarations, render("unit.c", **values), render("unit.h", **values))
 
 
@@ -106,6 +110,8 @@ def _parameters(program: Program, restrict: str) -> list[str]:
     result += [
         f"{C_TYPES[str(a.type.dtype)]} *{restrict}{a.name}" for a in program.outputs if not a.home
     ]
+    if program.trap:
+        result.append(f"graphc_trap *{restrict}{program.trap}")
     if program.workspace != 0:
         result.append(f"void *{restrict}workspace")
     return result

@@ -48,6 +48,10 @@ class Printer:
     used: set[str] = field(default_factory=set)
     extents: dict[str, Size] = field(default_factory=dict)
     """Of the loops around what is being written."""
+    watcher: str = ""
+    """The parameter that traps write."""
+    traps: set[str] = field(default_factory=set)
+    """Suffixes of the dtypes they watch."""
 
     def text(self, expr: Expr) -> str:
         return self.write(expr)[0]
@@ -80,6 +84,8 @@ class Printer:
                 return (f"{_at(test, OR)} ? {_at(then, OR)} : {_at(other, TERNARY)}", TERNARY)
             case "cast":
                 return self.cast(args[0], expr.dtype)
+            case "trap":
+                return self.trap(*args), PRIMARY
             case "negative" if expr.dtype.kind == "f":
                 inner = _at(self.write(args[0]), UNARY)
                 return (f"-({inner})" if inner.startswith("-") else f"-{inner}"), UNARY
@@ -99,6 +105,21 @@ class Printer:
                 return f"{called} != 0", EQUALITY
             return called, PRIMARY
         raise VerifyError(f"C has no spelling for {expr.function} of {args[-1].dtype}")
+
+    def trap(self, value: Expr, site: Expr, element: Expr, excused: Expr, *operands: Expr) -> str:
+        """A value, watched: trap_f64(log(x), &graphc_sites[3], i, false, (double[]){x}, trap)."""
+        suffix = SUFFIX[str(value.dtype)]
+        self.traps.add(suffix)
+        made = [
+            self.text(x) if str(x.dtype) == "float64" else f"(double){_at(self.write(x), UNARY)}"
+            for x in operands
+        ]
+        given = f"(double[]){{{', '.join(made)}}}" if made else "NULL"
+        number = site.value if isinstance(site, Literal) else 0
+        return (
+            f"trap_{suffix}({self.text(value)}, &graphc_sites[{number}], {self.text(element)}, "
+            f"{self.text(excused)}, {given}, {self.watcher})"
+        )
 
     def infix(self, form: Infix, left: Text, right: Text) -> Text:
         """Left operands of equal precedence need no parentheses, right ones do; compilers want

@@ -10,6 +10,7 @@ from graphc.loops import (
     Local,
     Loop,
     Read,
+    Stmt,
     Store,
     While,
     parts,
@@ -34,6 +35,8 @@ def lane_sums(loop: Loop) -> tuple[str, ...]:
     floats to them; none if the loop is short or does anything else."""
     if isinstance(loop.extent, int) and loop.extent < SHORTEST:
         return ()
+    if any(_watches(stmt) for stmt in loop.body):
+        return ()  # the first nan is noted, in order
     found: dict[str, None] = {}
     inner: set[str] = set()
     for stmt in loop.body:
@@ -70,3 +73,11 @@ def lane_sums(loop: Loop) -> tuple[str, ...]:
         if isinstance(part, Local)
     }
     return () if stored & read or kept & found.keys() else tuple(found)
+
+
+def _watches(stmt: Stmt) -> bool:
+    return any(
+        isinstance(part, Apply) and part.function == "trap"
+        for value in values(stmt)
+        for part in parts(value)
+    )

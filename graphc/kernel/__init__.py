@@ -18,6 +18,7 @@ from graphc.kernel.arguments import (
     dimensions,
     output_shapes,
 )
+from graphc.kernel.traps import told_by, untrapped
 from graphc.loops import Program
 from graphc.options import Options
 from graphc.types import Size, evaluate
@@ -96,7 +97,8 @@ class Kernel:
         self._positional = flatten is None if positional is None else positional
         self._solutions = solve(program)
         self._loaded = load(unit, program, options or Options())
-        self._loaded.prepare(self, self._positional and unflatten is None)
+        direct = self._positional and unflatten is None and not program.trap
+        self._loaded.prepare(self, direct)
 
     def _slowly(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         """A call that is not simply the kernel's own arguments, as it wants them."""
@@ -105,18 +107,23 @@ class Kernel:
             return self._structured(self._write(leaves, self._outs(out)))
         result = self._call(*leaves)
         if result is NotImplemented:  # the slow road, where errors are made
-            result = self._call(*convert(self.program, self._solutions, leaves))
-        return self._structured(self._changed() if result is NotImplemented else result)
+            leaves = convert(self.program, self._solutions, leaves)
+            result = self._call(*leaves)
+        if result is NotImplemented:
+            self._changed()
+        return self._structured(untrapped(self.program, self._solutions, leaves, result))
 
     def _write(self, leaves: Sequence[Any], outs: Sequence[Any]) -> Any:
+        result, told = NotImplemented, told_by(self.program)
         if len(outs) == len(self.program.outputs):
-            result = self._call_into(*leaves, *outs)
-            if result is not NotImplemented:
-                return result
-        inputs = convert(self.program, self._solutions, leaves)
-        checked = check_outputs(self.program, self._solutions, inputs, outs)
-        result = self._call_into(*inputs, *checked)
-        return self._changed() if result is NotImplemented else result
+            result = self._call_into(*leaves, *outs, *told)
+        if result is NotImplemented:
+            leaves = convert(self.program, self._solutions, leaves)
+            checked = check_outputs(self.program, self._solutions, leaves, outs)
+            result = self._call_into(*leaves, *checked, *told)
+        if result is NotImplemented:
+            self._changed()
+        return untrapped(self.program, self._solutions, leaves, result)
 
     def _outs(self, out: Any) -> Sequence[Any]:
         """out= as a sequence: an array alone stands for the only output."""
@@ -179,6 +186,8 @@ class Kernel:
             ]
         else:
             outs = check_outputs(program, self._solutions, inputs, self._outs(out))
+        if program.trap:
+            return TrappedBound(self, tuple(inputs), tuple(outs))
         return Bound(self, tuple(inputs), tuple(outs))
 
     @property
@@ -296,3 +305,22 @@ class Bound:
             f"bound kernel {self.kernel.name} holds compiled code and cannot be pickled; bind it "
             "again in the other process"
         )
+
+
+class TrappedBound(Bound):
+    """A bound kernel whose calls raise NonFiniteError."""
+
+    def __new__(cls, *args: object) -> TrappedBound:
+        return object.__new__(cls)
+
+    def __init__(
+        self, kernel: Kernel, inputs: tuple[np.ndarray, ...], outputs: tuple[np.ndarray, ...]
+    ) -> None:
+        self.kernel = kernel
+        self.inputs = inputs
+        self.outputs = outputs
+        self._inner = Bound(kernel, inputs, (*outputs, *told_by(kernel.program)))
+
+    def __call__(self) -> Any:
+        kernel = self.kernel
+        return untrapped(kernel.program, kernel._solutions, self.inputs, self._inner())

@@ -9,7 +9,7 @@ import numpy as np
 
 from graphc import formula
 from graphc.graph import Constant, Graph, Node, Param, walk
-from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Stmt, Table
+from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Site, Stmt, Table
 from graphc.loops_verify import verify
 from graphc.lower.body import Leaf, Writer, read_array
 from graphc.lower.memory import place
@@ -30,13 +30,16 @@ __all__ = ["lower"]
 
 
 def lower(
-    graph: Graph, shown: Sequence[str] | None = None, options: Options | None = None
+    graph: Graph,
+    shown: Sequence[str] | None = None,
+    options: Options | None = None,
+    sites: tuple[Site, ...] = (),
 ) -> Program:
     """The C function a graph becomes.
 
     Args:
         graph: optimised; its inputs, run-time dimensions and outputs become the parameters.
-        options: what `graphc.compile` was asked for.
+        options, sites: what `graphc.compile` was asked for; what the traps of the graph watch.
         shown: how the user writes each input, for messages; the inputs' names by default.
     """
     function = Names().take(graph.name)
@@ -45,6 +48,7 @@ def lower(
     if any(old != new for old, new in dims.items()):
         graph = _rename_dims(graph, dims)
     inputs, outputs = _arguments(graph, names, shown)
+    trap = names.take("trap") if options and options.trap_nans else ""
     loop_names = tuple(names.take(c) for c in LOOP_NAMES)
 
     def targets(g: Graph) -> dict[Node, tuple[str, Size]]:
@@ -67,7 +71,6 @@ def lower(
         _notes(scope.graph),
         RegionWriter(scope, constants),
     )
-    body = tuple(_sections(scope.graph, scope.plan, writer))
     program = Program(
         function,
         graph.doc,
@@ -77,7 +80,9 @@ def lower(
         tuple(tables),
         tuple(scope.buffers()),
         0,
-        body,
+        tuple(_sections(scope.graph, scope.plan, writer)),
+        trap,
+        tuple(_with_dims(site, dims) for site in sites),
     )
     program = place(drop_unused(unroll(program, names)), names)
     verify(program)
@@ -98,6 +103,13 @@ def _arguments(
         for name, x in zip(graph.output_names, graph.outputs, strict=True)
     )
     return inputs, outputs
+
+
+def _with_dims(site: Site, dims: dict[str, str]) -> Site:
+    """The site with the dimensions of the program."""
+    sizes: dict[str, Size] = {old: Dim.named(new) for old, new in dims.items()}
+    shape = tuple(substitute(s, sizes) if isinstance(s, Dim) else s for s in site.type.shape)
+    return replace(site, type=site.type.with_shape(shape))
 
 
 def _rename_dims(graph: Graph, dims: dict[str, str]) -> Graph:

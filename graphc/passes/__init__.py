@@ -11,7 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from graphc.graph import Graph, verify
+from graphc.loops import Site
 from graphc.ops.rules import CHECKPOINT, CUSTOM
+from graphc.passes.traps import watch
 from graphc.rewrite import foreign, rewrite
 from graphc.rules import DISSOLVE, EXACT, FAST, GUARD, RELEASE, STABLE
 
@@ -84,6 +86,13 @@ def optimize(graph: Graph, fast: bool = False) -> Graph:
         VerifyError: a rule or a pass is wrong.
     """
     return run(FAST_PIPELINE if fast else PIPELINE, graph)
+
+
+def trapped(graph: Graph) -> tuple[Graph, tuple[Site, ...]]:
+    """An optimised graph that notes where its first nan or infinity is made, and the places that
+    are watched."""
+    watched, sites = watch(graph)
+    return run((share,), watched), sites
 
 
 def run(passes: Sequence[Pass], graph: Graph) -> Graph:
