@@ -106,9 +106,9 @@ def cliffs(results):
     A case is the neighbour of the one before it in the same sweep: its name up to the last comma.
     """
     found, last = [], None
-    for (_, case, threads), group in grouped(results).items():
-        mine, sweep = ours(group), (case.rpartition(",")[0], threads)
-        if mine is None or not mine.flops:
+    for (workload, case, threads), group in grouped(results).items():
+        mine, sweep = ours(group), (workload, case.rpartition(",")[0], threads)
+        if mine is None or not mine.flops or "," not in case:
             last = None
             continue
         if last and last[0] == sweep:

@@ -163,11 +163,10 @@ def _graphc(params, tokens, targets):
     return call
 
 
-def _jax(params, tokens, targets):
+def jax_loss(heads=HEADS):
+    """The loss as one writes it with JAX."""
     import jax
     import jax.numpy as jnp
-
-    tree = jax.tree_util.tree_map
 
     def norm(x, gain, bias):
         centred = x - x.mean(-1, keepdims=True)
@@ -176,8 +175,8 @@ def _jax(params, tokens, targets):
     def attention(x, p):
         n, t, c = x.shape
         parts = jnp.split(x @ p["Wqkv"] + p["bqkv"], 3, axis=-1)
-        q, k, v = (part.reshape(n, t, HEADS, -1).swapaxes(1, 2) for part in parts)
-        match = q @ k.swapaxes(-1, -2) / (c // HEADS) ** 0.5
+        q, k, v = (part.reshape(n, t, heads, -1).swapaxes(1, 2) for part in parts)
+        match = q @ k.swapaxes(-1, -2) / (c // heads) ** 0.5
         weight = jax.nn.softmax(jnp.where(jnp.tril(jnp.ones((t, t), bool)), match, -jnp.inf))
         return (weight @ v).swapaxes(1, 2).reshape(n, t, c) @ p["Wo"] + p["bo"]
 
@@ -189,6 +188,15 @@ def _jax(params, tokens, targets):
             x = x + hidden @ p["W2"] + p["c2"]
         z = norm(x, params["g"], params["b"]) @ params["token"].T
         return -jnp.take_along_axis(jax.nn.log_softmax(z), targets[..., None], -1).mean()
+
+    return loss
+
+
+def _jax(params, tokens, targets):
+    import jax
+    import jax.numpy as jnp
+
+    tree, loss = jax.tree_util.tree_map, jax_loss()
 
     def step(params, mean, square, count):
         value, gradient = jax.value_and_grad(loss)(params, tokens, targets)
@@ -202,8 +210,8 @@ def _jax(params, tokens, targets):
         return tree(moved, params, mean, square), mean, square, value
 
     step = jax.jit(step, donate_argnums=(0, 1, 2))
-    state = [tree(lambda a, scale=s: jax.device_put(a * scale), params) for s in (1, 0, 0)]
-    state = [tree(lambda a: a.astype(np.float32), part) for part in state]
+    state = [jax.device_put(tree(np.copy, params))]
+    state += [jax.device_put(tree(np.zeros_like, params)) for _ in range(2)]
     count = 0
 
     def call():
@@ -215,24 +223,18 @@ def _jax(params, tokens, targets):
     return call
 
 
-def _torch(params, tokens, targets, compiled):
+def torch_loss(heads=HEADS):
+    """The loss as one writes it with PyTorch."""
     import torch
 
     functional = torch.nn.functional
-    state = tree_map(lambda a: torch.from_numpy(a.copy()).requires_grad_(), params)
-    leaves = []
-    tree_map(leaves.append, state)
-    x_tokens, x_targets = torch.from_numpy(tokens), torch.from_numpy(targets)
-    optimiser = torch.optim.AdamW(
-        leaves, lr=RATE, betas=(BETA1, BETA2), eps=1e-8, weight_decay=DECAY, fused=True
-    )
 
     def norm(x, gain, bias):
-        return functional.layer_norm(x, (WIDTH,), gain, bias)
+        return functional.layer_norm(x, x.shape[-1:], gain, bias)
 
     def attention(x, p):
-        parts = torch.matmul(x, p["Wqkv"]).add(p["bqkv"]).split(WIDTH, 2)
-        q, k, v = (part.unflatten(2, (HEADS, -1)).transpose(1, 2) for part in parts)
+        parts = torch.matmul(x, p["Wqkv"]).add(p["bqkv"]).chunk(3, 2)
+        q, k, v = (part.unflatten(2, (heads, -1)).transpose(1, 2) for part in parts)
         y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         return y.transpose(1, 2).flatten(2) @ p["Wo"] + p["bo"]
 
@@ -245,6 +247,20 @@ def _torch(params, tokens, targets, compiled):
         z = norm(x, params["g"], params["b"]) @ params["token"].T
         return functional.cross_entropy(z.flatten(0, 1), targets.flatten())
 
+    return loss
+
+
+def _torch(params, tokens, targets, compiled):
+    import torch
+
+    state = tree_map(lambda a: torch.from_numpy(a.copy()).requires_grad_(), params)
+    leaves = []
+    tree_map(leaves.append, state)
+    x_tokens, x_targets = torch.from_numpy(tokens), torch.from_numpy(targets)
+    optimiser = torch.optim.AdamW(
+        leaves, lr=RATE, betas=(BETA1, BETA2), eps=1e-8, weight_decay=DECAY, fused=True
+    )
+    loss = torch_loss()
     loss = torch.compile(loss, fullgraph=True, dynamic=False) if compiled else loss
 
     def call():
