@@ -8,13 +8,24 @@ import threading
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from graphc import build, emit_dot, emit_tex, passes, reference, resources, transform, trees
+from graphc import (
+    build,
+    donation,
+    emit_dot,
+    emit_tex,
+    passes,
+    reference,
+    resources,
+    transform,
+    trees,
+)
 from graphc import graph as core
 from graphc.digest import digest
+from graphc.donation import Donate
 from graphc.emit_c import CUnit, emit
 from graphc.errors import ArgumentError, DrawError, TraceError
 from graphc.kernel import Kernel
@@ -221,6 +232,7 @@ def compile(
     name: str | None = None,
     target: str | None = None,
     trap_nans: bool = False,
+    donate: Donate = (),
     **kwargs: Any,
 ) -> Kernel:
     """A function or a graph as compiled C.
@@ -234,6 +246,9 @@ def compile(
             $GRAPHC_TARGET, else native. The C is the same for all.
         trap_nans: also watch every float: a call raises NonFiniteError where the first nan or
             infinity is made, and the C function takes a `graphc_trap *` that tells. Slower.
+        donate: names or positions of arguments, arrays or pytrees of arrays, whose memory the
+            results take: ``donate="params"`` for a step that returns new params. They are
+            overwritten, and returned. Which result goes where: see `graphc.donation`.
 
     Returns:
         A kernel that is called as fn is: the same structure of arguments and result.
@@ -241,6 +256,7 @@ def compile(
     Raises:
         TraceError, ShapeError, DTypeError: as `trace`.
         BuildError: there is no C compiler.
+        ArgumentError: no result can take the memory of a donated argument.
     """
     build.begin()
     if not isinstance(fn, core.Graph):
@@ -252,7 +268,13 @@ def compile(
     if name:
         graph = replace(graph, name=trees.identifier(name))
     options = replace(Options() if target is None else Options(target), trap_nans=trap_nans)
-    return _kernel(graph, options)
+    return _kernel(graph, replace(options, donated=_donated(graph, donate)))
+
+
+def _donated(graph: core.Graph, donate: Donate) -> tuple[tuple[int, int], ...]:
+    if isinstance(graph, Graph):
+        return donation.pairs(graph, graph.in_tree, graph.out_tree, graph.shown, donate)
+    return donation.pairs(graph, None, None, [x.name or "x" for x in graph.inputs], donate)
 
 
 def _kernel(graph: core.Graph, options: Options) -> Kernel:
@@ -278,8 +300,9 @@ def _kernel(graph: core.Graph, options: Options) -> Kernel:
 class Jit(Generic[P, R]):
     """A function that is compiled at the first call of each signature; see `jit`."""
 
-    def __init__(self, fn: Callable[P, R]) -> None:
+    def __init__(self, fn: Callable[P, R], donate: Donate = ()) -> None:
         self._fn = fn
+        self._donate = donate
         self._kernels: dict[Hashable, Kernel] = {}
         self._lock = threading.RLock()
         # Without fn's own attributes: those of another Jit beneath it are not this one's.
@@ -328,7 +351,7 @@ class Jit(Generic[P, R]):
     def _compile(self, key: Hashable, values: tuple[Any, ...]) -> Kernel:
         with self._lock:
             if key not in self._kernels:
-                self._kernels[key] = compile(self._fn, *values)
+                self._kernels[key] = compile(self._fn, *values, donate=self._donate)
             return self._kernels[key]
 
 
@@ -349,13 +372,24 @@ def _kind(leaf: Any) -> Hashable:
     return None
 
 
-def jit(fn: Callable[P, R]) -> Jit[P, R]:
+@overload
+def jit(fn: Callable[P, R], *, donate: Donate = ()) -> Jit[P, R]: ...
+
+
+@overload
+def jit(*, donate: Donate = ()) -> Callable[[Callable[P, R]], Jit[P, R]]: ...
+
+
+def jit(fn: Callable[P, R] | None = None, *, donate: Donate = ()) -> Any:
     """fn, compiled to C at the first call of each signature: structure, dtypes and shapes.
 
-    A decorator. Later calls with the same signature only run the C; safe to call from many
-    threads. Python numbers are float64, int64 and bool scalars, as NumPy's own scalars are.
-    Inside a trace (of `grad`, say) fn itself is called. ``jit(fn).kernel(*args)`` is the kernel.
+    A decorator, also as ``@graphc.jit(donate="params")``; see `compile`. Later calls with the same
+    signature only run the C; safe to call from many threads. Python numbers are float64, int64 and
+    bool scalars, as NumPy's own scalars are. Inside a trace (of `grad`, say) fn itself is called.
+    ``jit(fn).kernel(*args)`` is the kernel.
 
     Raises when called: as `compile`, and as the kernel.
     """
-    return Jit(fn)
+    if fn is None:
+        return functools.partial(Jit, donate=donate)
+    return Jit(fn, donate)

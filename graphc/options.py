@@ -20,6 +20,8 @@ class Options:
 
     target: str = field(default_factory=default_target)
     trap_nans: bool = False
+    donated: tuple[tuple[int, int], ...] = ()
+    """(input, output that takes its memory), from `donate`."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", self.target):

@@ -48,6 +48,8 @@ typedef struct {
     Measure *measure;
     Py_ssize_t inputs, outputs, dims, measured;
     Slot *in, *out;
+    int64_t *homes;    /* of each output: the donated input whose memory it takes, or -1 */
+    int donates;
     Source *sources;
     int64_t workspace; /* bytes; below 0 as in a slot */
     int releases;      /* the GIL, while the kernel runs */
@@ -219,6 +221,31 @@ static inline int has_shape(PyObject *array, const Slot *slot, const Frame *fram
     return 1;
 }
 
+/* Whether arrays a and b, both contiguous, have no byte in common. */
+static inline int are_apart(PyObject *a, PyObject *b)
+{
+    PyArrayObject *x = (PyArrayObject *)a, *y = (PyArrayObject *)b;
+    const uintptr_t p = (uintptr_t)PyArray_DATA(x), q = (uintptr_t)PyArray_DATA(y);
+    const uintptr_t m = (uintptr_t)PyArray_NBYTES(x), n = (uintptr_t)PyArray_NBYTES(y);
+    return m == 0 || n == 0 || p + m <= q || q + n <= p;
+}
+
+/* Whether donated arrays may be written, and lie apart from all other inputs. */
+static int may_overwrite(const Plan *plan, PyObject *const *in)
+{
+    for (Py_ssize_t j = 0; j < plan->outputs; ++j) {
+        const int64_t home = plan->homes[j];
+        if (home < 0)
+            continue;
+        if (!PyArray_ISWRITEABLE((PyArrayObject *)in[home]))
+            return 0;
+        for (Py_ssize_t i = 0; i < plan->inputs; ++i)
+            if (i != home && plan->in[i].rank && !are_apart(in[home], in[i]))
+                return 0;
+    }
+    return 1;
+}
+
 static int take_inputs(const Plan *plan, Frame *frame, PyObject *const *in)
 {
     for (Py_ssize_t i = 0; i < plan->inputs; ++i) {
@@ -245,25 +272,22 @@ static int take_inputs(const Plan *plan, Frame *frame, PyObject *const *in)
     for (Py_ssize_t i = 0; i < plan->inputs; ++i)
         if (plan->in[i].rank && !has_shape(in[i], &plan->in[i], frame))
             return 0;
-    return 1;
+    return !plan->donates || may_overwrite(plan, in);
 }
 
 /* --- outputs ------------------------------------------------------------------------------- */
 
-/* Whether arrays a and b, both contiguous, have no byte in common. */
-static inline int are_apart(PyObject *a, PyObject *b)
-{
-    PyArrayObject *x = (PyArrayObject *)a, *y = (PyArrayObject *)b;
-    const uintptr_t p = (uintptr_t)PyArray_DATA(x), q = (uintptr_t)PyArray_DATA(y);
-    const uintptr_t m = (uintptr_t)PyArray_NBYTES(x), n = (uintptr_t)PyArray_NBYTES(y);
-    return m == 0 || n == 0 || p + m <= q || q + n <= p;
-}
-
-/* The caller's arrays become the outputs: writable, of the right type and shape, and apart. */
+/* The caller's arrays become the outputs: writable, of the right type and shape, and apart; or
+   the donated arrays themselves. */
 static int take_outputs(const Plan *plan, Frame *frame, PyObject *const *in, PyObject *const *out)
 {
     for (Py_ssize_t j = 0; j < plan->outputs; ++j) {
         const Slot *slot = &plan->out[j];
+        if (plan->homes[j] >= 0) {
+            if (out[j] != in[plan->homes[j]])
+                return 0;
+            continue;
+        }
         if (!is_array(out[j], slot->kind, slot->rank)
             || !PyArray_ISWRITEABLE((PyArrayObject *)out[j]) || !has_shape(out[j], slot, frame))
             return 0;
@@ -284,8 +308,8 @@ static void drop_outputs(Frame *frame, Py_ssize_t made)
         Py_XDECREF(frame->made[j]);
 }
 
-/* New arrays, and places for the scalars. */
-static int make_outputs(const Plan *plan, Frame *frame)
+/* New arrays, the donated ones, and places for the scalars. */
+static int make_outputs(const Plan *plan, Frame *frame, PyObject *const *in)
 {
     for (Py_ssize_t j = 0; j < plan->outputs; ++j) {
         const Slot *slot = &plan->out[j];
@@ -293,6 +317,10 @@ static int make_outputs(const Plan *plan, Frame *frame)
         frame->out[j] = &frame->results[j];
         if (slot->rank == 0)
             continue;
+        if (plan->homes[j] >= 0) {
+            frame->made[j] = Py_NewRef(in[plan->homes[j]]);
+            continue;
+        }
         npy_intp shape[NPY_MAXDIMS];
         for (int axis = 0; axis < slot->rank; ++axis)
             shape[axis] = size_of(slot->sizes[axis], frame);
@@ -433,10 +461,10 @@ static inline int run_once(Caller *self, Frame *frame)
     return 1;
 }
 
-static PyObject *compute(Caller *self, Frame *frame)
+static PyObject *compute(Caller *self, Frame *frame, PyObject *const *in)
 {
     const Plan *plan = &self->plan;
-    if (!make_outputs(plan, frame))
+    if (!make_outputs(plan, frame, in))
         return NULL;
     int fine = run_once(self, frame);
     for (Py_ssize_t j = 0; fine && j < plan->outputs; ++j)
@@ -458,7 +486,7 @@ static PyObject *call_fresh(PyObject *object, PyObject *const *in, Py_ssize_t co
     if (!open_frame(&frame, &self->plan))
         return NULL;
     const int taken = take_inputs(&self->plan, &frame, in);
-    PyObject *result = taken ? compute(self, &frame) : Py_NewRef(Py_NotImplemented);
+    PyObject *result = taken ? compute(self, &frame, in) : Py_NewRef(Py_NotImplemented);
     close_frame(&frame);
     return result;
 }
@@ -521,6 +549,7 @@ static void clear_plan(Plan *plan)
     free_slots(plan->in, plan->inputs);
     free_slots(plan->out, plan->outputs);
     PyMem_Free(plan->sources);
+    PyMem_Free(plan->homes);
     PyMem_Free(plan->name);
     *plan = (Plan){0};
 }
@@ -718,24 +747,27 @@ static int find_functions(Plan *plan, PyObject *path)
     return 1;
 }
 
-/* _prepare(path, name, inputs, outputs, sources, measured, workspace, releases, direct) */
+/* _prepare(path, name, inputs, outputs, sources, measured, homes, workspace, releases, direct) */
 static PyObject *prepare(PyObject *object, PyObject *args)
 {
     Plan *plan = &((Caller *)object)->plan;
-    PyObject *path, *in, *out, *sources;
+    PyObject *path, *in, *out, *sources, *homes;
     const char *name;
     long long workspace;
     clear_plan(plan);
-    if (!PyArg_ParseTuple(args, "UsO!O!O!nLpp", &path, &name, &PyTuple_Type, &in, &PyTuple_Type,
-                          &out, &PyTuple_Type, &sources, &plan->measured, &workspace,
-                          &plan->releases, &plan->direct))
+    if (!PyArg_ParseTuple(args, "UsO!O!O!nO!Lpp", &path, &name, &PyTuple_Type, &in, &PyTuple_Type,
+                          &out, &PyTuple_Type, &sources, &plan->measured, &PyTuple_Type, &homes,
+                          &workspace, &plan->releases, &plan->direct))
         return NULL;
     plan->workspace = workspace;
     plan->dims = PyTuple_GET_SIZE(sources) / 4; /* input, axis, step, offset of each */
     plan->in = read_slots(in, &plan->inputs);
     plan->out = PyErr_Occurred() ? NULL : read_slots(out, &plan->outputs);
     plan->sources = PyErr_Occurred() ? NULL : (Source *)integers(sources);
+    plan->homes = PyErr_Occurred() ? NULL : integers(homes);
     plan->name = PyErr_Occurred() ? NULL : copied(name);
+    for (Py_ssize_t j = 0; plan->homes && j < plan->outputs; ++j)
+        plan->donates |= plan->homes[j] >= 0;
     if (PyErr_Occurred() || !find_functions(plan, path)) {
         clear_plan(plan);
         return NULL;

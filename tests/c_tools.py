@@ -53,10 +53,10 @@ def kernel_flags() -> tuple[str, ...]:
         return accepted_flags(find_compiler(), Path(folder), asked)
 
 
-def units(graph: Graph) -> tuple[Program, CUnit]:
+def units(graph: Graph, options: Options | None = None) -> tuple[Program, CUnit]:
     """A graph lowered and printed, with everything verified on the way."""
     verify(graph)
-    program = lower(graph)
+    program = lower(graph, options=options)
     loops_verify.verify(program)
     return program, emit(program)
 
@@ -85,11 +85,13 @@ class Compiled:
         program = self.program
         held: list[np.ndarray] = []
         passed: list[Any] = []
+        places: dict[str, np.ndarray] = {}
         for argument, array in zip(program.inputs, arrays, strict=True):
             dtype = argument.type.dtype
             if argument.type.shape:
                 held.append(guarded(np.asarray(array, dtype.numpy).tobytes()))
                 passed.append(ctypes.c_void_p(held[-1].ctypes.data + GUARD))
+                places[argument.name] = held[-1]
             else:
                 passed.append(_C_TYPES[str(dtype)](np.asarray(array).item()))
         passed += [ctypes.c_int64(dims[name]) for name in program.dims]
@@ -97,10 +99,12 @@ class Compiled:
         for argument in program.outputs:
             shape = [evaluate(size, dims) for size in argument.type.shape]
             count = int(np.prod(shape)) * argument.type.dtype.bytes
-            held.append(guarded(bytes([PATTERN]) * count))
-            outputs.append(held[-1][GUARD : GUARD + count].view(argument.type.dtype.numpy))
+            if not argument.home:
+                held.append(guarded(bytes([PATTERN]) * count))
+                passed.append(ctypes.c_void_p(held[-1].ctypes.data + GUARD))
+            block = places[argument.home] if argument.home else held[-1]
+            outputs.append(block[GUARD : GUARD + count].view(argument.type.dtype.numpy))
             outputs[-1] = outputs[-1].reshape(shape)
-            passed.append(ctypes.c_void_p(held[-1].ctypes.data + GUARD))
         if program.workspace != 0:
             held.append(guarded(bytes([0xFF]) * evaluate(program.workspace, dims)))
             passed.append(ctypes.c_void_p(held[-1].ctypes.data + GUARD))
@@ -125,9 +129,11 @@ def build(
     folder: Path,
     flags: Sequence[str] | None = None,
     compiler: str | None = None,
+    options: Sequence[Options | None] | None = None,
 ) -> list[Compiled]:
     """Every graph as C, compiled in one command."""
-    printed = [units(graph) for graph in graphs]
+    asked = options or [None] * len(graphs)
+    printed = [units(graph, one) for graph, one in zip(graphs, asked, strict=True)]
     names = [unit.name for _, unit in printed]
     assert len(set(names)) == len(names), f"two functions have one name: {names}"
     for _, unit in printed:

@@ -22,7 +22,7 @@ FLOORS = (
     ("reference", "digest"),
     ("maths",),
     ("ops",),
-    ("trace", "loops_run", "formula"),
+    ("trace", "loops_run", "formula", "donation"),
     ("derive", "rewrite"),
     ("rules",),
     ("passes", "lower"),

@@ -50,6 +50,8 @@ class Binding:
     solutions: tuple[Solution, ...]
     sizes: tuple[str, ...]
     """Those that are measured in each call, as C."""
+    homes: tuple[int, ...]
+    """For each output the donated input whose memory it takes, or -1."""
     workspace: int
     """Bytes; ~k as in a slot."""
     releases: bool
@@ -62,11 +64,16 @@ class Binding:
         """What adapter.c gives to the kernel."""
         given = []
         for i, (kind, sizes) in enumerate(self.inputs):
-            pointer = f"(const {C_TYPES[kind]} *)graphc_in[{i}]"
+            const = "" if i in self.homes else "const "
+            pointer = f"({const}{C_TYPES[kind]} *)graphc_in[{i}]"
             given.append(pointer if sizes else f"*{pointer}")
         given += [f"graphc_dims[{i}]" for i in range(len(self.solutions))]
         results = self.outputs[: len(self.outputs) - self.traps]
-        given += [f"({C_TYPES[k]} *)graphc_out[{j}]" for j, (k, _) in enumerate(results)]
+        given += [
+            f"({C_TYPES[k]} *)graphc_out[{j}]"
+            for j, (k, _) in enumerate(results)
+            if self.homes[j] < 0
+        ]
         given += ["&graphc_caught"] if self.traps else []
         return (*given, "graphc_workspace") if self.workspace else tuple(given)
 
@@ -95,6 +102,7 @@ class Binding:
             self.outputs,
             tuple(number for source in sources for number in source),
             len(self.sizes),
+            self.homes,
             self.workspace,
             self.releases,
         )
@@ -124,14 +132,17 @@ def bind(program: Program) -> Binding:
         or any(sizes for _, sizes in (*inputs, *outputs))
         or any(isinstance(stmt, Loop) for stmt in program.body)
     )
+    called = [x.name for x in program.inputs]
+    homes = tuple(called.index(y.home) if y.home else -1 for y in program.outputs)
     if program.trap:
-        outputs = (*outputs, (KINDS.index("float64"), (TOLD,)))
+        outputs, homes = (*outputs, (KINDS.index("float64"), (TOLD,))), (*homes, -1)
     return Binding(
         program.name,
         inputs,
         outputs,
         solve(program),
         tuple(measured),
+        homes,
         workspace,
         releases,
         bool(program.trap),

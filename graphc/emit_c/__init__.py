@@ -72,7 +72,10 @@ def emit(program: Program) -> CUnit:
         declarations += f"int64_t {program.name}_workspace_bytes({sizes});\n"
     unused = [
         name
-        for name in (*(a.name for a in (*program.inputs, *program.outputs)), *program.dims)
+        for name in (
+            *(a.name for a in (*program.inputs, *program.outputs) if not a.home),
+            *program.dims,
+        )
         if name not in printer.used
     ]
     bytes_text, _ = printer.size(program.workspace)

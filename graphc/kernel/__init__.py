@@ -16,6 +16,7 @@ from graphc.kernel.arguments import (
     check_outputs,
     convert,
     dimensions,
+    donated,
     output_shapes,
 )
 from graphc.kernel.traps import told_by, untrapped
@@ -50,7 +51,8 @@ class Kernel:
 
     ``kernel(*args)`` returns new arrays, NumPy scalars for results without axes.
     ``kernel(*args, out=[...])`` writes into the arrays given, one for each result; they may
-    overlap neither the arguments nor each other.
+    overlap neither the arguments nor each other. A result that takes the memory of a donated
+    argument is that array itself; its place in out= is None.
 
     Raises when called:
         ArgumentError: an argument does not fit; `kernel.arguments` says what is converted and
@@ -172,6 +174,7 @@ class Kernel:
         ``bound()`` reads the arrays anew each time and returns the same outputs each time. Numbers
         are held in arrays of rank 0, ``bound.inputs[k]``; write ``bound.inputs[k][...] = 0.1``.
         An argument that had to be converted is a copy: `bound.inputs` has the arrays that count.
+        With donated arguments each call goes on from where the one before ended.
 
         Raises:
             ArgumentError: as a call.
@@ -181,8 +184,8 @@ class Kernel:
         if out is None:
             shapes = output_shapes(program, dimensions(program, self._solutions, inputs))
             outs = [
-                np.zeros(shape, y.type.dtype.numpy)
-                for shape, y in zip(shapes, program.outputs, strict=True)
+                np.zeros(shape, y.type.dtype.numpy) if home < 0 else inputs[home]
+                for shape, y, home in zip(shapes, program.outputs, donated(program), strict=True)
             ]
         else:
             outs = check_outputs(program, self._solutions, inputs, self._outs(out))

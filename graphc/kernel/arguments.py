@@ -41,7 +41,42 @@ def convert(program: Program, solutions: Solutions, leaves: Sequence[object]) ->
     values = dimensions(program, solutions, arrays)
     for x, array in zip(program.inputs, arrays, strict=True):
         _check_shape(program, solutions, x, array.shape, values)
-    return [_plain(array, x.type) for x, array in zip(program.inputs, arrays, strict=True)]
+    plain = [_plain(array, x.type) for x, array in zip(program.inputs, arrays, strict=True)]
+    _check_donated(program, leaves, plain)
+    return plain
+
+
+def donated(program: Program) -> list[int]:
+    """For each output the donated input that it overwrites, or -1."""
+    names = [x.name for x in program.inputs]
+    return [names.index(y.home) if y.home else -1 for y in program.outputs]
+
+
+def _check_donated(program: Program, leaves: Sequence[object], arrays: Sequence[Array]) -> None:
+    """Donated arguments are overwritten: the caller's own arrays, and nothing else."""
+    for home in donated(program):
+        if home < 0:
+            continue
+        x, leaf, array = program.inputs[home], leaves[home], arrays[home]
+        about = f"argument {x.shown!r} of {program.name} is donated"
+        if not isinstance(leaf, np.ndarray) or array.ctypes.data != leaf.ctypes.data:
+            wanted = f"{x.type.dtype}{list(array.shape)}, contiguous and aligned"
+            raise ArgumentError(
+                f"{about} and must be an array {wanted}, not {_described(leaf)} that would be "
+                f"converted: its new value would go to a copy; pass np.array({x.shown}, "
+                f"np.{x.type.dtype}, order='C') and go on with that array"
+            )
+        if not array.flags.writeable:
+            raise ArgumentError(
+                f"{about}, so that its new value is written into it, and it is read-only; pass "
+                f"{x.shown}.copy()"
+            )
+        for other, rival in zip(program.inputs, arrays, strict=True):
+            if other is not x and other.type.rank and np.may_share_memory(array, rival):
+                raise ArgumentError(
+                    f"{about} and overlaps argument {other.shown!r} in memory, which would be "
+                    f"overwritten with it; pass {x.shown}.copy()"
+                )
 
 
 def dimensions(program: Program, solutions: Solutions, arrays: Sequence[Array]) -> dict[str, int]:
@@ -198,15 +233,24 @@ def check_outputs(
         )
     shapes = output_shapes(program, dimensions(program, solutions, inputs))
     checked = []
-    for y, shape, array in zip(program.outputs, shapes, out, strict=True):
-        checked.append(_check_output(program.name, y, shape, array))
+    homes = donated(program)
+    for y, shape, array, home in zip(program.outputs, shapes, out, homes, strict=True):
+        if home < 0:
+            checked.append(_check_output(program.name, y, shape, array))
+            continue
+        if array is not None and array is not inputs[home]:
+            raise ArgumentError(
+                f"out for {y.shown!r} of {program.name} must be None: it goes into the donated "
+                f"argument {program.inputs[home].shown!r}"
+            )
+        checked.append(inputs[home])
     arrays = [
         (x.shown, "argument", array)
         for x, array in zip(program.inputs, inputs, strict=True)
         if x.type.rank
     ]
-    for y, array in zip(program.outputs, checked, strict=True):
-        for shown, role, other in arrays:
+    for y, array, home in zip(program.outputs, checked, homes, strict=True):
+        for shown, role, other in arrays if home < 0 else ():
             if np.may_share_memory(array, other):
                 raise ArgumentError(
                     f"out for {y.shown!r} of {program.name} overlaps {role} {shown!r} in memory; "

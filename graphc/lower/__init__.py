@@ -47,7 +47,7 @@ def lower(
     dims = {name: names.take(name) for name in graph.dims}
     if any(old != new for old, new in dims.items()):
         graph = _rename_dims(graph, dims)
-    inputs, outputs = _arguments(graph, names, shown)
+    inputs, outputs = _arguments(graph, names, shown, options or Options())
     trap = names.take("trap") if options and options.trap_nans else ""
     loop_names = tuple(names.take(c) for c in LOOP_NAMES)
 
@@ -84,13 +84,13 @@ def lower(
         trap,
         tuple(_with_dims(site, dims) for site in sites),
     )
-    program = place(drop_unused(unroll(program, names)), names)
+    program = place(drop_unused(unroll(program, names)), names, loop_names)
     verify(program)
     return program
 
 
 def _arguments(
-    graph: Graph, names: Names, shown: Sequence[str] | None
+    graph: Graph, names: Names, shown: Sequence[str] | None, options: Options
 ) -> tuple[tuple[Argument, ...], tuple[Argument, ...]]:
     """The parameters: inputs, outputs."""
     texts = shown or [x.name or "x" for x in graph.inputs]
@@ -98,9 +98,10 @@ def _arguments(
         Argument(names.take(x.name or "x"), x.type, text)
         for x, text in zip(graph.inputs, texts, strict=True)
     )
+    homes = {j: inputs[i].name for i, j in options.donated}
     outputs = tuple(
-        Argument(names.take(name), x.type, name)
-        for name, x in zip(graph.output_names, graph.outputs, strict=True)
+        Argument(names.take(name), x.type, name, homes.get(j, ""))
+        for j, (name, x) in enumerate(zip(graph.output_names, graph.outputs, strict=True))
     )
     return inputs, outputs
 

@@ -6,14 +6,14 @@ All is decided on the loop IR, by what its statements read and write, and in whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from graphc.loops import Buffer, Loop, Program, Read, Stmt, Store
 from graphc.loops_homes import copy_of, renamed
 from graphc.lower.memory.offsets import Life, align, lower_bound, plan_offsets
 from graphc.lower.memory.overlay import follows
-from graphc.lower.memory.places import Array, arrays_of, lasting_of, overlay
+from graphc.lower.memory.places import arrays_of, lasting_of, overlay
 from graphc.lower.memory.tree import Block, Item, is_renewed, touching, tree
 from graphc.lower.naming import Names
 from graphc.types import Dim, Size, strides
@@ -21,13 +21,13 @@ from graphc.types import Dim, Size, strides
 __all__ = ["align", "lower_bound", "place", "plan_offsets", "workspace_lives"]
 
 
-def place(program: Program, names: Names) -> Program:
+def place(program: Program, names: Names, loop_names: Sequence[str] = "ijklmpqrsu") -> Program:
     """The program with its arrays placed and its workspace as small as may be.
 
     An output whose `home` is an argument overwrites it at once where every element is read before
     it is written; else it is made beside and copied at the end.
     """
-    program = _join_copies(_donate(program, names))
+    program = _join_copies(_donate(program, names, loop_names))
     homes, workspace = overlay(program)
     buffers = {b.name: replace(b, home=homes.get(b.name, "")) for b in program.buffers}
     offsets, total = plan_offsets(workspace)
@@ -46,7 +46,7 @@ def workspace_lives(program: Program) -> list[Life]:
 # --- donated arguments --------------------------------------------------------------------------
 
 
-def _donate(program: Program, names: Names) -> Program:
+def _donate(program: Program, names: Names, loop_names: Sequence[str]) -> Program:
     """Outputs that may not overwrite their arguments at once are copied there at the end."""
     body = tree(program.body)
     lasting = lasting_of(program)
@@ -54,7 +54,7 @@ def _donate(program: Program, names: Names) -> Program:
         if not output.home or follows(body, output.home, output.name, lasting):
             continue
         beside = names.take(f"{output.name}_next")
-        variables = [names.fresh("at") for _ in output.type.shape]
+        variables = loop_names[: len(output.type.shape)]
         at: Size = 0
         for var, step in zip(variables, strides(output.type.shape), strict=True):
             at = at + Dim.named(var) * step
@@ -75,16 +75,12 @@ def _donate(program: Program, names: Names) -> Program:
 
 def _join_copies(program: Program) -> Program:
     """Without arrays that are only made to be copied, where they may be made in their target."""
-    arrays = arrays_of(program)
-    buffers = {b.name for b in program.buffers}
-    lasting = lasting_of(program)
     while True:
-        root = tree(program.body)
-        found = next(_joinable(root, (), root, arrays, buffers, lasting), None)
+        copies = _Copies(program)
+        found = next(copies.joinable(copies.root, ()), None)
         if found is None:
             return program
         source, target = found
-        buffers.discard(source)
         program = replace(
             program,
             body=renamed(program.body, {source: target}),
@@ -92,38 +88,38 @@ def _join_copies(program: Program) -> Program:
         )
 
 
-def _joinable(
-    block: Block,
-    around: tuple[Item, ...],
-    root: Block,
-    arrays: Mapping[str, Array],
-    buffers: set[str],
-    lasting: frozenset[str],
-) -> Iterator[tuple[str, str]]:
-    """Pairs (array, the one it is copied to) that may be one."""
-    for k, item in enumerate(block):
-        pair = copy_of(item.stmt)
-        if pair is not None:
-            target, source, count = pair
-            whole = (
-                source in buffers
-                and arrays[source] == arrays.get(target)
-                and arrays[source].count == count
-            )
-            if (
-                whole
-                and touching(block, source)[-1] is item
-                and _is_inside(source, block, around, root)
-                and follows(block[:k], target, source, lasting)
-            ):
-                yield source, target
-        for inner in item.blocks:
-            yield from _joinable(inner, (*around, item), root, arrays, buffers, lasting)
+class _Copies:
+    """The copies in a program, and what decides whether source and target may be one."""
 
+    def __init__(self, program: Program) -> None:
+        self.root: Block = tree(program.body)
+        self.arrays = arrays_of(program)
+        self.lasting = lasting_of(program)
+        self.buffers = frozenset(b.name for b in program.buffers)
+        self.homes = {y.name: y.home for y in program.outputs}
 
-def _is_inside(array: str, block: Block, around: tuple[Item, ...], root: Block) -> bool:
-    """Whether the array lives in this block only, from one round to the next anew."""
-    here = sum(len(item.accesses[array]) for item in touching(block, array))
-    if here != sum(len(item.accesses[array]) for item in touching(root, array)):
-        return False
-    return all(is_renewed(item, array) for item in around if len(item.blocks) == 1)
+    def joinable(self, block: Block, around: tuple[Item, ...]) -> Iterator[tuple[str, str]]:
+        """Pairs (array, the one it is copied to) that may be one."""
+        for k, item in enumerate(block):
+            pair = copy_of(item.stmt)
+            if pair is not None:
+                target, source, count = pair
+                if (
+                    source in self.buffers
+                    and self.arrays[source] == self.arrays.get(target)
+                    and self.arrays[source].count == count
+                    and touching(block, source)[-1] is item
+                    and self.is_inside(source, block, around)
+                    and follows(block[:k], target, source, self.lasting)
+                    and follows(self.root, self.homes.get(target, ""), source, self.lasting)
+                ):
+                    yield source, target
+            for inner in item.blocks:
+                yield from self.joinable(inner, (*around, item))
+
+    def is_inside(self, array: str, block: Block, around: tuple[Item, ...]) -> bool:
+        """Whether the array lives in this block only, from one round to the next anew."""
+        here = sum(len(item.accesses[array]) for item in touching(block, array))
+        if here != sum(len(item.accesses[array]) for item in touching(self.root, array)):
+            return False
+        return all(is_renewed(item, array) for item in around if len(item.blocks) == 1)

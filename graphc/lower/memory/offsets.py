@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.types import Dim, Monomial, Size, at_most, evaluate, floordiv, maximum, names
@@ -88,12 +88,12 @@ ORDERS: tuple[Callable[[int, int, int], tuple[int, int]], ...] = (
 def _best(found: Sequence[Life], sizes: Sequence[int]) -> list[int]:
     """Offsets of arrays of known sizes. In each order what lies on top moves ahead a few times."""
     count = range(len(found))
-    near = [[j for j in count if x.meets(found[j])] for x in found]
+    near = _near(found)
     enough = ENOUGH * _bound(found, sizes)
     left = MOST_PAIRS // max(1, sum(map(len, near)))
     best: list[int] = []
     least = math.inf
-    for key in ORDERS:
+    for key in ORDERS if found else ():
         keys = [key(s, x.first, x.last) for x, s in zip(found, sizes, strict=True)]
         order = sorted(count, key=keys.__getitem__)
         for _ in range(MOST_MOVES):
@@ -129,44 +129,71 @@ def _place(order: Sequence[int], sizes: Sequence[int], near: Sequence[Sequence[i
 
 
 def _best_symbolic(found: Sequence[Life]) -> Plan:
-    """The plan that is never far from the bound where the dimensions are one of the samples."""
+    """A plan that is near the bound where the dimensions are one of the samples; one whose offsets
+    are maxima, and harder to read, must be nearer by far."""
     dims = {name for x in found for name in names(x.size)}
     values = [dict.fromkeys(dims, n) for n in SAMPLES]
-    sizes = [[int(align(evaluate(x.size, v))) for x in found] for v in values]
-    bounds = [lower_bound(found, v) for v in values]
+    bounds = [max(1, lower_bound(found, v)) for v in values]
     best: Plan = {}, 0
     least = math.inf
-    for known in reversed(sizes):
-        plan = _symbolic(found, _best(found, known))
-        worst = max(
-            evaluate(plan[1], v) / max(bound, 1) for v, bound in zip(values, bounds, strict=True)
-        )
-        if worst < least:
-            best, least = plan, worst
+    for plan, penalty in _symbolic_plans(found, values):
+        worst = max(evaluate(plan[1], v) / b for v, b in zip(values, bounds, strict=True))
+        if worst + penalty < least:
+            best, least = plan, worst + penalty
         if least <= CLOSE:
             break
     return best
 
 
-def _symbolic(found: Sequence[Life], sample: Sequence[int]) -> Plan:
-    """Offsets that hold for all dimensions, one array on top of the others as in the sample.
+def _symbolic_plans(
+    found: Sequence[Life], values: Sequence[Mapping[str, int]]
+) -> Iterator[tuple[Plan, float]]:
+    """Plans, each with what it costs a reader."""
+    count = range(len(found))
+    orders = []
+    for v in reversed(values):
+        orders.append(_order(found, count, v))
+        yield _symbolic(found, orders[-1], 1), 0.0
+    fixed = [i for i in count if isinstance(found[i].size, int)]
+    others = [i for i in count if i not in fixed]
+    apart = [*_order(found, others, values[-1]), *_order(found, fixed, {})]
+    yield _symbolic(found, apart, 1), 0.0
+    for order in orders:
+        yield _symbolic(found, order, MOST_TOPS), 0.15
 
-    Where an array ends is a list of sizes with room for rounding, the largest of which counts.
+
+def _order(found: Sequence[Life], chosen: Sequence[int], dims: Mapping[str, int]) -> list[int]:
+    """Some of the arrays as they lie, one on top of the other, for these dimensions."""
+    some = [found[i] for i in chosen]
+    placed = _best(some, [int(align(evaluate(x.size, dims))) for x in some])
+    order = sorted(range(len(some)), key=lambda k: (placed[k], some[k].first))
+    return [chosen[k] for k in order]
+
+
+def _near(found: Sequence[Life]) -> list[list[int]]:
+    """For each array those that live at the same time."""
+    return [[j for j, y in enumerate(found) if x.meets(y)] for x in found]
+
+
+def _symbolic(found: Sequence[Life], order: Sequence[int], most: int) -> Plan:
+    """Offsets that hold for all dimensions: each array on top of those before it in the order.
+
+    Where an array ends is a list of at most so many sizes with room for rounding, the largest of
+    which counts.
     """
-    order = sorted(range(len(found)), key=lambda i: (sample[i], found[i].first))
     ends: dict[int, tuple[Size, ...]] = {}
     offsets: dict[str, Size] = {}
     for i in order:
         below = [end for j in ends if found[j].meets(found[i]) for end in ends[j]]
-        starts = _highest(dict.fromkeys(below)) or (0,)
+        starts = _highest(dict.fromkeys(below), most) or (0,)
         offsets[found[i].name] = _bytes(starts)
         room = _room(found[i].size)
         ends[i] = tuple(start + room for start in starts)
     tops = dict.fromkeys(end for each in ends.values() for end in each)
-    return offsets, _bytes(_highest(tops))
+    return offsets, _bytes(_highest(tops, MOST_TOPS))
 
 
-def _highest(tops: Iterable[Size]) -> tuple[Size, ...]:
+def _highest(tops: Iterable[Size], most: int) -> tuple[Size, ...]:
     """The sizes of which one is the largest, for some dimensions; a few at most, and none apart
     from another by little."""
     kept: list[Size] = []
@@ -179,7 +206,7 @@ def _highest(tops: Iterable[Size]) -> tuple[Size, ...]:
         else:
             kept.append(top)
     kept = list(dict.fromkeys(kept))
-    while len(kept) > MOST_TOPS:
+    while len(kept) > most:
         kept[:2] = [_larger(*kept[:2])]
     return tuple(kept)
 
