@@ -1,10 +1,11 @@
 """graphc: a NumPy function in; its gradient, its pictures and readable C out."""
 
 from graphc import errors
-from graphc.api import Graph, compile, jit, trace
+from graphc.api import Graph, compile, trace
 from graphc.check import Report, check
 from graphc.errors import GraphcError
 from graphc.explain import Derivation, explain
+from graphc.jit import jit
 from graphc.kernel import Kernel
 from graphc.trace import at, cond, fori_loop, scan, while_loop
 from graphc.transform import (

@@ -1,16 +1,12 @@
-"""What a user calls: `trace` a function and look at its `Graph`; `compile` it; `jit` it."""
+"""What a user calls: `trace` a function and look at its `Graph`; `compile` it."""
 
 from __future__ import annotations
 
 import functools
-import inspect
-import threading
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, overload
-
-import numpy as np
+from typing import Any
 
 from graphc import (
     build,
@@ -28,14 +24,12 @@ from graphc.digest import digest
 from graphc.donation import Donate
 from graphc.emit_c import CUnit, emit
 from graphc.errors import ArgumentError, DrawError, TraceError
-from graphc.kernel import Kernel
-from graphc.loops import Program
+from graphc.interpreted import Interpreted
+from graphc.kernel import Flatten, Kernel, Unflatten
+from graphc.loops import Argument, Program
 from graphc.lower import lower
 from graphc.options import Options
-from graphc.trace import Tensor, trace_function
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from graphc.trace import trace_function
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -233,6 +227,7 @@ def compile(
     target: str | None = None,
     trap_nans: bool = False,
     donate: Donate = (),
+    optimize: int | None = None,
     **kwargs: Any,
 ) -> Kernel:
     """A function or a graph as compiled C.
@@ -249,6 +244,10 @@ def compile(
         donate: names or positions of arguments, arrays or pytrees of arrays, whose memory the
             results take: ``donate="params"`` for a step that returns new params. They are
             overwritten, and returned. Which result goes where: see `graphc.donation`.
+        optimize: 2, C that runs fast; 1, the same C, compiled three times as quickly, that runs a
+            little slower; 0, no compiler: NumPy computes the optimised graph, which is ready at
+            once, and the C is made when somebody asks for it. Results agree to rounding. None:
+            $GRAPHC_OPTIMIZE, else 2. With `trap_nans` or `donate`, which only the C does, 0 is 1.
 
     Returns:
         A kernel that is called as fn is: the same structure of arguments and result.
@@ -258,7 +257,10 @@ def compile(
         BuildError: there is no C compiler.
         ArgumentError: no result can take the memory of a donated argument.
     """
-    build.begin()
+    asked: dict[str, Any] = {"target": target, "trap_nans": trap_nans, "optimize": optimize}
+    options = Options(**{name: x for name, x in asked.items() if x is not None})
+    if options.optimize:
+        build.begin()
     if not isinstance(fn, core.Graph):
         graph: core.Graph = trace(fn, *args, **kwargs)
     elif args or kwargs:
@@ -267,7 +269,6 @@ def compile(
         graph = fn
     if name:
         graph = replace(graph, name=trees.identifier(name))
-    options = replace(Options() if target is None else Options(target), trap_nans=trap_nans)
     return _kernel(graph, replace(options, donated=_donated(graph, donate)))
 
 
@@ -278,118 +279,39 @@ def _donated(graph: core.Graph, donate: Donate) -> tuple[tuple[int, int], ...]:
 
 
 def _kernel(graph: core.Graph, options: Options) -> Kernel:
-    key = digest(graph, getattr(graph, "shown", None), options, resources.fingerprint())
-    program, unit = build.remember(key, lambda: in_c(graph, options))
-    if not isinstance(graph, Graph):
-        return Kernel(program, unit, graph=graph, options=options)
-    leaves = len(graph.inputs)
+    shown = graph.shown if isinstance(graph, Graph) else None
+    flatten, unflatten = _trees(graph) if isinstance(graph, Graph) else (None, None)
+
+    def make() -> tuple[Program, CUnit]:
+        key = digest(graph, shown, options, resources.fingerprint())
+        return build.remember(key, lambda: in_c(graph, options))
+
+    only_c = options.trap_nans or options.donated
+    if options.optimize == 0 and not only_c:
+        plain = graph.plain if isinstance(graph, Graph) else graph
+        signature = without_body(plain, shown)
+        run = functools.partial(reference.run, passes.optimize(plain))
+        return Interpreted(signature, run, make, flatten, unflatten, graph, options)
+    return Kernel(*make(), flatten=flatten, unflatten=unflatten, graph=graph, options=options)
+
+
+def _trees(graph: Graph) -> tuple[Flatten | None, Unflatten | None]:
+    """How arguments become leaves, and leaves the result; None where they are the same."""
+    leaves, results = len(graph.inputs), len(graph.outputs)
     flat = graph.in_tree == trees.flatten(((0,) * leaves, {}))[1]
-    results = len(graph.outputs)
-    plain = (0,) * results if results != 1 else 0
+    plain = graph.out_tree == trees.flatten((0,) * results if results != 1 else 0)[1]
     unflatten = functools.partial(trees.unflatten, graph.out_tree)
-    return Kernel(
-        program,
-        unit,
-        flatten=None if flat else graph.leaves,
-        unflatten=None if graph.out_tree == trees.flatten(plain)[1] else unflatten,
-        graph=graph,
-        options=options,
+    return None if flat else graph.leaves, None if plain else unflatten
+
+
+def without_body(graph: core.Graph, shown: Sequence[str] | None) -> Program:
+    """What can be said of a graph's program before it is lowered: its arguments."""
+    names = shown or [x.name or "x" for x in graph.inputs]
+    inputs = tuple(
+        Argument(x.name or "x", x.type, text) for x, text in zip(graph.inputs, names, strict=True)
     )
-
-
-class Jit(Generic[P, R]):
-    """A function that is compiled at the first call of each signature; see `jit`."""
-
-    def __init__(self, fn: Callable[P, R], donate: Donate = ()) -> None:
-        self._fn = fn
-        self._donate = donate
-        self._kernels: dict[Hashable, Kernel] = {}
-        self._lock = threading.RLock()
-        # Without fn's own attributes: those of another Jit beneath it are not this one's.
-        functools.update_wrapper(self, fn, updated=())
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if not kwargs:
-            kernel = self._kernels.get(_flat_key(args))
-            if kernel is not None:
-                return kernel(*args)
-        return self._call_slowly(args, kwargs)
-
-    def _call_slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
-        """The same for pytrees, keywords and first calls."""
-        values = self._positional(args, kwargs)
-        leaves, tree = trees.flatten(values)
-        key = (tree, *map(_kind, leaves))
-        kernel = self._kernels.get(key)
-        if kernel is None:
-            if any(isinstance(leaf, Tensor) for leaf in leaves):
-                return self._fn(*args, **kwargs)
-            kernel = self._compile(key, values)
-        if all(type(x) is np.ndarray or isinstance(x, _NUMBERS) for x in values):
-            self._kernels[_flat_key(values)] = kernel
-        return kernel(*values)
-
-    def kernel(self, *args: P.args, **kwargs: P.kwargs) -> Kernel:
-        """The kernel that a call with these arguments runs, compiled if need be."""
-        values = self._positional(args, kwargs)
-        leaves, tree = trees.flatten(values)
-        return self._compile((tree, *map(_kind, leaves)), values)
-
-    def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-        """The arguments in the order of the signature, so that a name makes no other signature."""
-        if not kwargs:
-            return args
-        bound = inspect.signature(self._fn).bind(*args, **kwargs)
-        if bound.kwargs:
-            name = getattr(self._fn, "__name__", "this function")
-            raise TraceError(
-                f"jit of {name} cannot pass {', '.join(bound.kwargs)}, which can only be given by "
-                "name; compile it with graphc.compile, or take it by position"
-            )
-        return bound.args
-
-    def _compile(self, key: Hashable, values: tuple[Any, ...]) -> Kernel:
-        with self._lock:
-            if key not in self._kernels:
-                self._kernels[key] = compile(self._fn, *values, donate=self._donate)
-            return self._kernels[key]
-
-
-_NUMBERS = (bool, int, float, np.generic)
-
-
-def _flat_key(args: tuple[Any, ...]) -> Hashable:
-    """What decides which kernel takes arguments that are arrays and numbers; quick to make."""
-    return tuple([(x.dtype, x.shape) if type(x) is np.ndarray else type(x) for x in args])
-
-
-def _kind(leaf: Any) -> Hashable:
-    """What of a leaf decides which kernel takes it."""
-    if isinstance(leaf, np.ndarray | np.generic):
-        return leaf.dtype, leaf.shape
-    if isinstance(leaf, bool | int | float):
-        return type(leaf).__name__
-    return None
-
-
-@overload
-def jit(fn: Callable[P, R], *, donate: Donate = ()) -> Jit[P, R]: ...
-
-
-@overload
-def jit(*, donate: Donate = ()) -> Callable[[Callable[P, R]], Jit[P, R]]: ...
-
-
-def jit(fn: Callable[P, R] | None = None, *, donate: Donate = ()) -> Any:
-    """fn, compiled to C at the first call of each signature: structure, dtypes and shapes.
-
-    A decorator, also as ``@graphc.jit(donate="params")``; see `compile`. Later calls with the same
-    signature only run the C; safe to call from many threads. Python numbers are float64, int64 and
-    bool scalars, as NumPy's own scalars are. Inside a trace (of `grad`, say) fn itself is called.
-    ``jit(fn).kernel(*args)`` is the kernel.
-
-    Raises when called: as `compile`, and as the kernel.
-    """
-    if fn is None:
-        return functools.partial(Jit, donate=donate)
-    return Jit(fn, donate)
+    outputs = tuple(
+        Argument(name, x.type, name)
+        for name, x in zip(graph.output_names, graph.outputs, strict=True)
+    )
+    return Program(graph.name, graph.doc, inputs, graph.dims, outputs, (), (), 0, ())

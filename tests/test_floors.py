@@ -29,10 +29,10 @@ FLOORS = (
     ("emit_c", "emit_tex", "emit_dot"),
     ("build",),
     ("kernel",),
-    ("transform",),
+    ("transform", "interpreted"),
     ("explain",),
     ("api",),
-    ("check",),
+    ("check", "jit"),
     ("testing",),
     ("cli", "__init__"),
 )

@@ -175,9 +175,14 @@ def _asked(unit: Unit, binding: Binding, options: Options, role: str) -> str:
         unit.declarations,
         binding.key(),
         machine(),
-        repr((target_flags(options.target), FLAGS, WRAPPER_FLAGS, LINK_FLAGS, user_flags())),
+        repr((_flags(options), WRAPPER_FLAGS, LINK_FLAGS, user_flags())),
     )
     return sha256("\0".join(parts).encode()).hexdigest()[:40]
+
+
+def _flags(options: Options) -> tuple[str, ...]:
+    level = ("-O1",) if options.optimize < 2 else ()  # of two levels the later counts
+    return (*target_flags(options.target), *FLAGS, *level)
 
 
 def _with_known_flags(
@@ -190,7 +195,7 @@ def _with_known_flags(
     folder: Path,
 ) -> Path:
     """Compiles with the flags that the compiler knows: all, unless it refuses; then it is asked."""
-    asked = (*target_flags(options.target), *FLAGS)
+    asked = _flags(options)
     digest = sha256(repr(asked).encode()).hexdigest()[:16]
     note = folder / f"flags-{compiler.key}-{digest}"
     kept: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ from graphc.loops import Program
 from graphc.options import Options
 from graphc.types import Size, evaluate
 
-__all__ = ["Bound", "Kernel"]
+__all__ = ["Bound", "Flatten", "Kernel", "Unflatten"]
 
 Flatten = Callable[[tuple[Any, ...], dict[str, Any]], Sequence[Any]]
 Unflatten = Callable[[Sequence[Any]], Any]
@@ -91,7 +91,7 @@ class Kernel:
         Raises:
             BuildError: no compiler, or it refused the code.
         """
-        self.program = program
+        self._face = self.program = program
         self.unit = unit
         self.graph = graph
         self._flatten = flatten
@@ -131,15 +131,15 @@ class Kernel:
         """out= as a sequence: an array alone stands for the only output."""
         if isinstance(out, tuple | list):
             return out
-        if isinstance(out, np.ndarray) and len(self.program.outputs) == 1:
+        if isinstance(out, np.ndarray) and len(self._face.outputs) == 1:
             return (out,)
         raise ArgumentError(
-            f"out= of {self.name} must be a list of {len(self.program.outputs)} arrays, one for "
+            f"out= of {self.name} must be a list of {len(self._face.outputs)} arrays, one for "
             f"each result, not {type(out).__name__}"
         )
 
     def _leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any]:
-        inputs = self.program.inputs
+        inputs = self._face.inputs
         if self._positional and not kwargs and len(args) == len(inputs):
             return args
         if self._flatten is not None:
@@ -160,7 +160,7 @@ class Kernel:
     def _structured(self, result: Any) -> Any:
         if self._unflatten is None:
             return result
-        return self._unflatten([result] if len(self.program.outputs) == 1 else list(result))
+        return self._unflatten([result] if len(self._face.outputs) == 1 else list(result))
 
     def _changed(self) -> NoReturn:
         raise ArgumentError(
@@ -179,7 +179,7 @@ class Kernel:
         Raises:
             ArgumentError: as a call.
         """
-        program = self.program
+        program = self._face
         inputs = convert(program, self._solutions, self._leaves(args, kwargs))
         if out is None:
             shapes = output_shapes(program, dimensions(program, self._solutions, inputs))
@@ -189,13 +189,15 @@ class Kernel:
             ]
         else:
             outs = check_outputs(program, self._solutions, inputs, self._outs(out))
-        if program.trap:
-            return TrappedBound(self, tuple(inputs), tuple(outs))
-        return Bound(self, tuple(inputs), tuple(outs))
+        return self._bound(tuple(inputs), tuple(outs))
+
+    def _bound(self, inputs: tuple[np.ndarray, ...], outs: tuple[np.ndarray, ...]) -> Bound:
+        kind = TrappedBound if self.program.trap else Bound
+        return kind(self, inputs, outs)
 
     @property
     def name(self) -> str:
-        return self.program.name
+        return self._face.name
 
     @property
     def source(self) -> str:
@@ -253,13 +255,13 @@ class Kernel:
         """``train(x: float32[n, 784], lr: float32[]) -> (loss: float32[])``."""
         inputs, outputs = (
             ", ".join(f"{a.shown}: {a.type}" for a in arguments)
-            for arguments in (self.program.inputs, self.program.outputs)
+            for arguments in (self._face.inputs, self._face.outputs)
         )
         return f"{self.name}({inputs}) -> ({outputs})"
 
     @property
     def __doc__(self) -> str:  # type: ignore[override]
-        return f"{self.signature}\n\n{self.program.doc}".rstrip()
+        return f"{self.signature}\n\n{self._face.doc}".rstrip()
 
     def __repr__(self) -> str:
         return f"<kernel {self.signature}>"
