@@ -14,7 +14,8 @@ import numpy as np
 from graphc import ops
 from graphc.errors import DTypeError, GraphcError, TraceError
 from graphc.graph import Source, building
-from graphc.trace.names import locate, unwatched
+from graphc.trace.names import called, locate, unwatched
+from graphc.trace.remedies import FAMILIES, REMEDIES
 from graphc.types import DType, dtype_of
 
 P = ParamSpec("P")
@@ -71,23 +72,42 @@ def refuse(reason: str, remedy: str) -> NoReturn:
     raise TraceError(f"{reason}{place()}: {remedy}")
 
 
-def refuse_function(name: str) -> NoReturn:
-    """Refuse a NumPy function by name, with the way out or the nearest one that is covered."""
-    if name in REFUSED:
-        reason, remedy = REFUSED[name]
-        refuse(f"np.{name} {reason}", remedy)
-    covered = {getattr(fn, "__name__", "") for fn in FUNCTIONS} | {
+def refuse_use(reason: str, remedy: str) -> NoReturn:
+    """Refuse what a function that knows nothing of traced values does with one, by its name."""
+    function = called(sys._getframe(1))
+    root, _, name = function.rpartition(".")
+    if not function or function in ("float", "int", "complex", "bool"):
+        refuse(reason, remedy)
+    if "random" in root.split(".") or root == "rng":
+        remedy = "draw the numbers outside of the traced function, and pass them to it"
+    elif name in REMEDIES:
+        remedy = REMEDIES[name]
+    elif root not in ("np", "numpy") and name in covered_names():
+        remedy = f"use {'np' if hasattr(np, name) else 'scipy.special'}.{name}"
+    refuse(f"{function}: {reason}", remedy)
+
+
+def covered_names() -> set[str]:
+    """The NumPy functions, and those of scipy.special, that are covered."""
+    return {getattr(fn, "__name__", "") for fn in FUNCTIONS} | {
         *UFUNCS,
         *COMPOSITES,
         *ops.BY_FUNCTION,
     }
-    near = difflib.get_close_matches(name, covered, 1, 0.5)
-    hint = (
-        f"the nearest that is covered is np.{near[0]}"
-        if near
-        else ("write it with functions that are covered (see docs/numpy.md)")
-    )
-    refuse(f"{name} is not covered by graphc", hint)
+
+
+def refuse_function(name: str, module: str = "numpy") -> NoReturn:
+    """Refuse a NumPy or SciPy function by name, with the way out or the nearest that is covered."""
+    shown = f"{re.sub(r'^numpy', 'np', module)}.{name}"
+    if name in REFUSED:
+        reason, remedy = REFUSED[name]
+        refuse(f"{shown} {reason}", remedy)
+    remedy = REMEDIES.get(name, "")
+    near = difflib.get_close_matches(name, covered_names(), 1, 0.8)
+    if not remedy and near:
+        home = "np" if hasattr(np, near[0]) else "scipy.special"
+        remedy = f"the nearest that is covered is {home}.{near[0]}"
+    refuse(f"{shown} is not covered by graphc", remedy or FAMILIES.get(module, FAMILIES["numpy"]))
 
 
 building.locate = user_line

@@ -105,7 +105,7 @@ def _expanded(k: Any) -> list[Any]:
         if k.node.dtype is bool_:
             refuse(*MASKED)
         if k.node.dtype.kind == "f":
-            raise IndexError(f"an index is an integer, not {k.node.type}{place()}: use astype")
+            raise IndexRangeError(f"an index is an integer, not {k.node.type}{place()}: use astype")
         return [k.astype(int64)]
     if isinstance(k, np.integer):
         return [int(k)]
@@ -122,7 +122,7 @@ def _expanded(k: Any) -> list[Any]:
     if array.size == 0 and not isinstance(k, np.ndarray):
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
-        raise IndexError(f"an index is an integer, not {array.dtype}{place()}: use astype")
+        raise IndexRangeError(f"an index is an integer, not {array.dtype}{place()}: use astype")
     return [constant(array.astype(np.int64))]
 
 

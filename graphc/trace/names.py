@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import dis
 import functools
+import itertools
+import linecache
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -41,6 +44,30 @@ def locate(frame: FrameType | None) -> Source | None:
             return Source(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return None
+
+
+def called(frame: FrameType | None) -> str:
+    """What the innermost user line at or above this frame is calling, as it is written there
+    (``np.random.normal``); "" if it calls nothing, or its text is not at hand."""
+    while frame is not None and not _is_users_file(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    spot = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
+    if spot is None or None in spot:
+        return ""
+    first, last, start, end = (int(x or 0) for x in spot)
+    lines = [
+        linecache.getline(frame.f_code.co_filename, k, frame.f_globals).encode()
+        for k in range(first, last + 1)
+    ]
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][start:]
+    try:
+        tree = ast.parse(b"".join(lines).decode().strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        return ""
+    return ast.unparse(tree.func) if isinstance(tree, ast.Call) else ""
 
 
 @functools.lru_cache(4096)

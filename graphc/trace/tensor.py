@@ -23,6 +23,7 @@ from graphc.trace.coverage import (
     place,
     refuse,
     refuse_function,
+    refuse_use,
     supported,
 )
 from graphc.types import Dim, DType, Size, dtype_of, int64
@@ -68,7 +69,7 @@ class Tensor(Value, NDArrayOperatorsMixin):
             return COMPOSITES[name](*resolve(ufunc, inputs)[0], **kwargs)
         row = ops.BY_FUNCTION.get(name)
         if row is None or kwargs:
-            refuse_function(name)
+            refuse_function(name, "numpy" if hasattr(np, name) else "scipy.special")
         return elementwise(row, ufunc, inputs)
 
     @located
@@ -77,14 +78,14 @@ class Tensor(Value, NDArrayOperatorsMixin):
     ) -> Any:
         handler = FUNCTIONS.get(func)
         if handler is None:
-            refuse_function(func.__name__)
+            refuse_function(func.__name__, getattr(func, "__module__", "numpy"))
         return handler(*args, **kwargs)
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         return np
 
     def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
-        refuse(
+        refuse_use(
             "a traced value has no numbers yet, so np.asarray, np.array and functions that are not "
             "NumPy's cannot take it",
             "use np.stack for a list of traced values, NumPy or scipy.special functions, and "
@@ -100,20 +101,20 @@ class Tensor(Value, NDArrayOperatorsMixin):
     # --- truth, numbers, assignment: refused ---------------------------------------------------
 
     def __bool__(self) -> NoReturn:  # noqa: PLE0304  # it refuses
-        refuse(
+        refuse_use(
             "the truth of a traced value is not known while tracing (an `if`, `and`, `or`, `not` "
             "or `while` on it)",
             "use np.where for elements or graphc.cond for branches",
         )
 
     def __float__(self) -> NoReturn:
-        refuse(
+        refuse_use(
             "float() of a traced value is not known while tracing",
             "keep it as it is; a 0-d value is a scalar already",
         )
 
     def __int__(self) -> NoReturn:
-        refuse("int() of a traced value is not known while tracing", "use .astype(np.int64)")
+        refuse_use("int() of a traced value is not known while tracing", "use .astype(np.int64)")
 
     def __complex__(self) -> NoReturn:
         refuse("complex() of a traced value is not known while tracing", "keep it as it is")
@@ -135,13 +136,13 @@ class Tensor(Value, NDArrayOperatorsMixin):
         raise AttributeError(f"a traced value has no attribute {name!r}")
 
     def __index__(self) -> NoReturn:  # noqa: PLE0305  # it refuses
-        refuse(
+        refuse_use(
             "a traced value cannot be a size or a Python index",
             "sizes come from x.shape; graphc.at(array)[i].get() indexes an array by a traced i",
         )
 
     def __setitem__(self, key: object, value: object) -> NoReturn:
-        refuse(
+        refuse_use(
             "a traced value cannot be assigned to (x[i] = ...)",
             "use x = x.at[i].set(...), or build it with np.where, np.concatenate or np.stack",
         )
