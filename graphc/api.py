@@ -28,7 +28,7 @@ from graphc.interpreted import Interpreted
 from graphc.kernel import Flatten, Kernel, Unflatten
 from graphc.loops import Argument, Program
 from graphc.lower import lower
-from graphc.options import Options
+from graphc.options import Options, bytes_of
 from graphc.trace import trace_function
 
 
@@ -228,6 +228,7 @@ def compile(
     trap_nans: bool = False,
     donate: Donate = (),
     optimize: int | None = None,
+    memory: int | str | None = None,
     **kwargs: Any,
 ) -> Kernel:
     """A function or a graph as compiled C.
@@ -247,7 +248,10 @@ def compile(
         optimize: 2, C that runs fast; 1, the same C, compiled three times as quickly, that runs a
             little slower; 0, no compiler: NumPy computes the optimised graph, which is ready at
             once, and the C is made when somebody asks for it. Results agree to rounding. None:
-            $GRAPHC_OPTIMIZE, else 2. With `trap_nans` or `donate`, which only the C does, 0 is 1.
+            $GRAPHC_OPTIMIZE, else 2. With `trap_nans`, `donate` or `memory`, which only C has,
+            0 is 1.
+        memory: the most bytes that the workspace may take (262144, "256KiB"): values are computed
+            again, the same to the last bit, until it fits.
 
     Returns:
         A kernel that is called as fn is: the same structure of arguments and result.
@@ -255,7 +259,8 @@ def compile(
     Raises:
         TraceError, ShapeError, DTypeError: as `trace`.
         BuildError: there is no C compiler.
-        ArgumentError: no result can take the memory of a donated argument.
+        ArgumentError: no result can take the memory of a donated argument, or the workspace does
+            not fit.
     """
     asked: dict[str, Any] = {"target": target, "trap_nans": trap_nans, "optimize": optimize}
     options = Options(**{name: x for name, x in asked.items() if x is not None})
@@ -269,7 +274,8 @@ def compile(
         graph = fn
     if name:
         graph = replace(graph, name=trees.identifier(name))
-    return _kernel(graph, replace(options, donated=_donated(graph, donate)))
+    limit = bytes_of(memory)
+    return _kernel(graph, replace(options, donated=_donated(graph, donate), memory=limit))
 
 
 def _donated(graph: core.Graph, donate: Donate) -> tuple[tuple[int, int], ...]:
@@ -286,7 +292,7 @@ def _kernel(graph: core.Graph, options: Options) -> Kernel:
         key = digest(graph, shown, options, resources.fingerprint())
         return build.remember(key, lambda: in_c(graph, options))
 
-    only_c = options.trap_nans or options.donated
+    only_c = options.trap_nans or options.donated or options.memory is not None
     if options.optimize == 0 and not only_c:
         plain = graph.plain if isinstance(graph, Graph) else graph
         signature = without_body(plain, shown)

@@ -22,6 +22,27 @@ def default_optimize() -> int:
     return int(text)
 
 
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def bytes_of(memory: int | str | None) -> int | None:
+    """Bytes: of 262144, "256KiB" or "1.5 MB".
+
+    Raises:
+        ArgumentError: it is no such size.
+    """
+    if memory is None or (type(memory) is int and memory >= 0):
+        return memory
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(memory).strip())
+    if type(memory) is str and found and found[2].upper() in UNITS:
+        return int(float(found[1]) * UNITS[found[2].upper()])
+    raise ArgumentError(
+        f"memory={memory!r} is no number of bytes; pass one, such as 262144, or a text with a "
+        'unit, such as "256KiB" or "1MB"'
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """Each field is an argument of `graphc.compile`, where it is explained."""
@@ -31,6 +52,8 @@ class Options:
     donated: tuple[tuple[int, int], ...] = ()
     """(input, output that takes its memory), from `donate`."""
     optimize: int = field(default_factory=default_optimize)
+    memory: int | None = None
+    """Bytes of workspace."""
 
     def __post_init__(self) -> None:
         if type(self.optimize) is not int or self.optimize not in (0, 1, 2):

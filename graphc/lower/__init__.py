@@ -42,13 +42,14 @@ def lower(
         options, sites: what `graphc.compile` was asked for; what the traps of the graph watch.
         shown: how the user writes each input, for messages; the inputs' names by default.
     """
+    options = options or Options()
     function = Names().take(graph.name)
     names = Names(own_names(function))
     dims = {name: names.take(name) for name in graph.dims}
     if any(old != new for old, new in dims.items()):
         graph = _rename_dims(graph, dims)
-    inputs, outputs = _arguments(graph, names, shown, options or Options())
-    trap = names.take("trap") if options and options.trap_nans else ""
+    inputs, outputs = _arguments(graph, names, shown, options)
+    trap = names.take("trap") if options.trap_nans else ""
     loop_names = tuple(names.take(c) for c in LOOP_NAMES)
 
     def targets(g: Graph) -> dict[Node, tuple[str, Size]]:
@@ -84,7 +85,7 @@ def lower(
         trap,
         tuple(_with_dims(site, dims) for site in sites),
     )
-    program = place(drop_unused(unroll(program, names)), names, loop_names)
+    program = place(drop_unused(unroll(program, names)), names, loop_names, options.memory)
     verify(program)
     return program
 

@@ -44,6 +44,17 @@ def drop_unused(program: Program) -> Program:
     )
 
 
+def slice_of(body: tuple[Stmt, ...], wanted: str) -> tuple[Stmt, ...]:
+    """The statements that one array needs of those that make it."""
+    used, found = {wanted}, body
+    while True:
+        found = _kept(body, used)
+        more = used | set(_read(found))
+        if more == used:
+            return tuple(stmt for stmt in found if not isinstance(stmt, Comment))
+        used = more
+
+
 def _read(body: tuple[Stmt, ...]) -> Iterator[str]:
     """Names that are read, but for what a local or an array reads to change itself."""
     for stmt in statements(body):
@@ -70,6 +81,17 @@ def _read(body: tuple[Stmt, ...]) -> Iterator[str]:
                         yield from names(size)
 
 
+def _read_later(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+    """A block without locals that nothing behind them reads: others may have the same name."""
+    kept: list[Stmt] = []
+    later: set[str] = set()
+    for stmt in reversed(body):
+        if not isinstance(stmt, Let) or stmt.name in later:
+            kept.append(stmt)
+            later.update(_read((stmt,)))
+    return tuple(reversed(kept))
+
+
 def _kept(body: tuple[Stmt, ...], used: set[str]) -> tuple[Stmt, ...]:
     kept: list[Stmt] = []
     for stmt in body:
@@ -77,7 +99,7 @@ def _kept(body: tuple[Stmt, ...], used: set[str]) -> tuple[Stmt, ...]:
             case Let(name) | Declare(name) | Assign(name) | Store(name):
                 wanted = name in used
             case Loop():
-                stmt = replace(stmt, body=_kept(stmt.body, used))
+                stmt = replace(stmt, body=_read_later(_kept(stmt.body, used)))
                 filled = any(not isinstance(s, Comment) for s in stmt.body)
                 wanted = filled and stmt.extent != 0
             case While():

@@ -14,6 +14,7 @@ from graphc.loops_homes import copy_of, renamed
 from graphc.lower.memory.offsets import Life, align, lower_bound, plan_offsets
 from graphc.lower.memory.overlay import follows
 from graphc.lower.memory.places import arrays_of, lasting_of, overlay
+from graphc.lower.memory.recompute import fit
 from graphc.lower.memory.tree import Block, Item, is_renewed, touching, tree
 from graphc.lower.naming import Names
 from graphc.types import Dim, Size, strides
@@ -21,13 +22,24 @@ from graphc.types import Dim, Size, strides
 __all__ = ["align", "lower_bound", "place", "plan_offsets", "workspace_lives"]
 
 
-def place(program: Program, names: Names, loop_names: Sequence[str] = "ijklmpqrsu") -> Program:
-    """The program with its arrays placed and its workspace as small as may be.
+def place(
+    program: Program,
+    names: Names,
+    loop_names: Sequence[str] = "ijklmpqrsu",
+    budget: int | None = None,
+) -> Program:
+    """The program with its arrays placed and its workspace as small as may be; with a budget of
+    bytes at the cost of computing values again.
 
     An output whose `home` is an argument overwrites it at once where every element is read before
     it is written; else it is made beside and copied at the end.
+
+    Raises:
+        ArgumentError: the workspace cannot be made as small as the budget.
     """
     program = _join_copies(_donate(program, names, loop_names))
+    if budget is not None:
+        program = fit(program, names, budget)
     homes, workspace = overlay(program)
     buffers = {b.name: replace(b, home=homes.get(b.name, "")) for b in program.buffers}
     offsets, total = plan_offsets(workspace)

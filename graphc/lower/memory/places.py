@@ -39,9 +39,7 @@ def lasting_of(program: Program) -> frozenset[str]:
 
 def overlay(program: Program) -> tuple[dict[str, str], list[Life]]:
     """(the array in whose place each other array lies, the lives of those in the workspace)."""
-    found = _Places(program)
-    for new, old in _elementwise(program):
-        found.join(old, new)
+    found = Places.of(program)
     return found.homes(), list(found.workspace())
 
 
@@ -56,7 +54,7 @@ def _elementwise(program: Program) -> Iterator[tuple[str, str]]:
     yield from (pair for pair in pairs if pair[0] != pair[1])
 
 
-class _Places:
+class Places:
     """Arrays by their places; the first member of a place names it."""
 
     def __init__(self, program: Program) -> None:
@@ -77,6 +75,14 @@ class _Places:
             if a.home:
                 self.members[a.home].append(a.name)
                 self.members[a.name] = self.members[a.home]
+
+    @classmethod
+    def of(cls, program: Program) -> Places:
+        """As many arrays in one place as may be there."""
+        found = cls(program)
+        for new, old in _elementwise(program):
+            found.join(old, new)
+        return found
 
     def join(self, old: str, new: str) -> None:
         """Both in one place, if they may be there with all that is there already."""
