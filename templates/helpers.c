@@ -176,6 +176,15 @@ static inline int64_t to_i64_${ suffix }(${ T } x)
         ? (int64_t)x : INT64_MIN;
 }
 
+/*% elif helper == "clock" %*/
+/* Seconds since some moment. */
+static inline double clock_f64(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 /*% elif helper == "contract" %*/
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
 /* Vectors as wide as the machine's, and as many rows of sums as its registers hold. */

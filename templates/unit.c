@@ -1,3 +1,7 @@
+/*% if clock %*/
+#define _POSIX_C_SOURCE 199309L /* clock_gettime */
+
+/*% endif %*/
 #include "${ name }.h"
 
 #include <math.h>
@@ -6,6 +10,9 @@
 #include <stddef.h>
 /*% endif %*/
 #include <stdint.h>
+/*% if clock %*/
+#include <time.h>
+/*% endif %*/
 
 /*% if simd %*/
 /* Sums in a loop marked so may be kept in several lanes and added up at its end. */

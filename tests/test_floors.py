@@ -18,7 +18,7 @@ FLOORS = (
     ("sizes", "attributes", "options"),
     ("types", "trees", "resources"),
     ("loops",),
-    ("graph", "loops_verify", "loops_homes", "loops_count"),
+    ("graph", "loops_verify", "loops_homes", "loops_count", "loops_traffic"),
     ("reference", "digest"),
     ("maths",),
     ("ops",),

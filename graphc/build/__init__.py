@@ -54,11 +54,14 @@ __all__ = [
     "Unit",
     "begin",
     "bind",
+    "cache_folder",
     "caller",
     "export",
     "load",
+    "machine",
     "remember",
     "solve",
+    "write_atomically",
 ]
 
 FORMAT = "2"
@@ -210,7 +213,7 @@ def _with_known_flags(
             raise
         built = compile(unit, binding, compiler, accepted, work)
         with suppress(OSError):
-            _write_atomically(note, "\n".join(accepted))
+            write_atomically(note, "\n".join(accepted))
         return built
 
 
@@ -258,7 +261,7 @@ def _write(path: Path, text: str) -> None:
     path.write_bytes(text.encode())
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """The whole text or none of it, whatever happens."""
     draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
@@ -283,7 +286,7 @@ def export(folder: str | os.PathLike[str], unit: Unit) -> tuple[Path, Path]:
         place.mkdir(parents=True, exist_ok=True)
         paths = place / f"{unit.name}.c", place / f"{unit.name}.h"
         for path, text in zip(paths, (unit.source, unit.header), strict=True):
-            _write_atomically(path, text)
+            write_atomically(path, text)
     except OSError as error:
         raise BuildError(
             f"cannot export {unit.name} to {place}: {error.strerror}; name a folder that you may "

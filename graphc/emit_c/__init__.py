@@ -97,6 +97,7 @@ def emit(program: Program) -> CUnit:
         "has_workspace": program.workspace != 0,
         "has_bool": "bool" in declared,
         "trap": watched,
+        "clock": ("clock", "f64") in printer.helpers,
     }
     declarations = (render("trap.h") if program.trap else "") + declarations
     return CUnit(program.name, declarations, render("unit.c", **values), render("unit.h", **values))

@@ -84,6 +84,9 @@ class Printer:
                 return (f"{_at(test, OR)} ? {_at(then, OR)} : {_at(other, TERNARY)}", TERNARY)
             case "cast":
                 return self.cast(args[0], expr.dtype)
+            case "clock":
+                self.helpers.add(("clock", SUFFIX["float64"]))
+                return "clock_f64()", PRIMARY
             case "trap":
                 return self.trap(*args), PRIMARY
             case "negative" if expr.dtype.kind == "f":

@@ -21,6 +21,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "to_i32": (),
     "to_i64": (),
     "contract": (),
+    "clock": (),
     # templates/maths/bits.c
     "muladd": (),
     "bits": (),

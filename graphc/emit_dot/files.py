@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from graphc.emit_dot.kernels import kernels
+from graphc.emit_dot.kernels import Heat, kernels
 from graphc.emit_dot.network import network
 from graphc.emit_dot.operations import graph_view
 from graphc.errors import DrawError
@@ -26,12 +26,14 @@ def dot_text(
     view: str,
     program: Program | None = None,
     weights: Collection[str] | None = None,
+    heat: Sequence[Heat] = (),
 ) -> str:
     """The DOT text of one view of the graph.
 
     Args:
         view: "graph", "network" or "kernels" (which needs `program`, what the graph lowers to).
         weights: see `network`.
+        heat: see `kernels`.
 
     Raises:
         DrawError: no such view, or no program for "kernels".
@@ -42,7 +44,7 @@ def dot_text(
         case "network":
             return network(graph, weights)
         case "kernels" if program is not None:
-            return kernels(program, graph)
+            return kernels(program, graph, heat)
         case "kernels":
             raise DrawError(f"the view 'kernels' of {graph.name} needs the lowered program")
     raise DrawError(f"there is no view {view!r}; choose one of {', '.join(map(repr, VIEWS))}")
@@ -72,6 +74,7 @@ def draw(
     program: Program | None = None,
     *,
     weights: Collection[str] | None = None,
+    heat: Sequence[Heat] = (),
 ) -> Path:
     """Draw one view of a graph into a file whose suffix says the format: svg, png, pdf, dot.
 
@@ -82,7 +85,7 @@ def draw(
         DrawError: see `dot_text` and `render`.
     """
     _format(path, None)
-    render(dot_text(graph, view, program, weights), path)
+    render(dot_text(graph, view, program, weights, heat), path)
     return Path(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from graphc.emit_dot.dot import (
@@ -28,7 +29,22 @@ MOST_LINES = 12
 MOST_NAMES = 6
 
 
-def kernels(program: Program, graph: Graph) -> str:
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """What was measured of one box."""
+
+    share: float
+    """Of the time of all, 0 to 1: the warmer the box."""
+    text: str
+
+
+def titles(program: Program, named: Collection[str]) -> list[str]:
+    """A title for each section of the program, as in its picture; `named` are the user's names."""
+    plan = _Plan(program, set(named))
+    return [plan.title(section) for section in sections(program)]
+
+
+def kernels(program: Program, graph: Graph, heat: Sequence[Heat] = ()) -> str:
     """DOT text of the program's loop nests and straight lines.
 
     A box says which values it computes, by which equations, in which loops; an edge is an array
@@ -36,14 +52,16 @@ def kernels(program: Program, graph: Graph) -> str:
 
     Args:
         graph: what the program was lowered from; its names head the boxes.
+        heat: what was measured of each box, in order; the boxes are coloured by it.
     """
-    return _Plan(program, {x.name for x in graph.nodes if x.name}).draw()
+    return _Plan(program, {x.name for x in graph.nodes if x.name}, tuple(heat)).draw()
 
 
 @dataclass
 class _Plan:
     program: Program
     named: set[str]
+    heat: tuple[Heat, ...] = ()
     types: dict[str, TensorType] = field(default_factory=dict)
     given: dict[str, None] = field(default_factory=dict)
     """Inputs and tables, in order."""
@@ -145,6 +163,10 @@ class _Plan:
         title = font(bold(escape(f"{number}  {self.title(section)}")), size=13, color=color)
         fused = font(escape(f"  {' and '.join(section.parts)}"), size=10, color=GREY)
         title = Html(title + fused)
+        if self.heat:
+            measured = self.heat[number - 1]
+            fill = warm(measured.share)
+            title = Html(title + "<BR/>" + font(escape(measured.text), size=11))
         lines = [_left(escape(text), 11) for text in self.body(section)]
         loops = [
             _left(Html("&#160;" * 4 * depth + escape(f"for {text}")), 11, GREY)
@@ -189,6 +211,13 @@ class _Plan:
         space = byte_count(self.program.workspace)
         text = f"workspace {space}" if self.program.workspace != 0 else "no workspace"
         return Html(f"{bold(escape(self.program.name))}  {font(escape(text), color=GREY)}")
+
+
+def warm(share: float) -> str:
+    """White for none of the time, a strong orange for all of it."""
+    cold, hot = (255, 255, 255), (245, 130, 32)
+    mixed = (round(a + (b - a) * share**0.5) for a, b in zip(cold, hot, strict=True))
+    return "#" + "".join(f"{x:02x}" for x in mixed)
 
 
 def _left(text: Html, size: int, color: str | None = None) -> Html:
