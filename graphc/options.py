@@ -26,8 +26,8 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
-def bytes_of(memory: int | str | None) -> int | None:
-    """Bytes: of 262144, "256KiB" or "1.5 MB".
+def bytes_of(memory: int | str | None, what: str = "memory") -> int | None:
+    """Bytes: of 262144, "256KiB" or "1.5 MB". `what` is what they were given as.
 
     Raises:
         ArgumentError: it is no such size.
@@ -38,7 +38,7 @@ def bytes_of(memory: int | str | None) -> int | None:
     if type(memory) is str and found and found[2].upper() in UNITS:
         return int(float(found[1]) * UNITS[found[2].upper()])
     raise ArgumentError(
-        f"memory={memory!r} is no number of bytes; pass one, such as 262144, or a text with a "
+        f"{what}={memory!r} is no number of bytes; pass one, such as 262144, or a text with a "
         'unit, such as "256KiB" or "1MB"'
     )
 

@@ -308,6 +308,135 @@ static void drop_outputs(Frame *frame, Py_ssize_t made)
         Py_XDECREF(frame->made[j]);
 }
 
+/* --- memory of large results --------------------------------------------------------------- */
+
+/* The first touch of fresh memory is several times slower than the kernels that fill it. Memory of
+   large arrays that have died is therefore kept for the next ones of the same size, a few blocks
+   and at most `spare_limit` bytes in all; the oldest go first. Only touched with the GIL held. */
+#define LARGE ((size_t)1 << 20)
+#define HUGE_PAGE ((size_t)2 << 20)
+#define SPARES 16
+
+typedef struct {
+    size_t bytes;
+    void *memory;
+} Block;
+
+static Block spares[SPARES]; /* the oldest first */
+static int spare_count;
+static size_t spare_bytes, spare_limit = (size_t)256 << 20;
+static PyObject *spare_handler; /* NumPy's, in a capsule */
+
+/* Bytes of the block that holds an array: they depend on nothing but its size. */
+static size_t block_bytes(size_t bytes)
+{
+    const size_t step = bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : bytes >= LARGE ? 65536 : 64;
+    return bytes > SIZE_MAX - step ? 0 : (bytes / step + (bytes % step != 0 || !bytes)) * step;
+}
+
+static void drop_spare(int k)
+{
+    spare_bytes -= spares[k].bytes;
+    --spare_count;
+    memmove(spares + k, spares + k + 1, (size_t)(spare_count - k) * sizeof *spares);
+}
+
+static void *spare_malloc(void *context, size_t bytes)
+{
+    (void)context;
+    const size_t wanted = block_bytes(bytes);
+    for (int k = spare_count - 1; k >= 0; --k)
+        if (spares[k].bytes == wanted) {
+            void *memory = spares[k].memory;
+            drop_spare(k);
+            return memory;
+        }
+    const int huge = wanted >= 2 * HUGE_PAGE;
+    void *memory = wanted ? aligned_alloc(huge ? HUGE_PAGE : 64, wanted) : NULL;
+#ifdef MADV_HUGEPAGE
+    if (memory && huge)
+        madvise(memory, wanted, MADV_HUGEPAGE);
+#endif
+    return memory;
+}
+
+static void *spare_calloc(void *context, size_t count, size_t bytes)
+{
+    if (bytes && count > SIZE_MAX / bytes)
+        return NULL;
+    void *memory = spare_malloc(context, count * bytes);
+    return memory ? memset(memory, 0, count * bytes) : NULL;
+}
+
+static void *spare_realloc(void *context, void *memory, size_t bytes)
+{
+    (void)context;
+    const size_t wanted = block_bytes(bytes);
+    return wanted ? realloc(memory, wanted) : NULL;
+}
+
+static void spare_free(void *context, void *memory, size_t bytes)
+{
+    (void)context;
+    const size_t held = block_bytes(bytes);
+    if (!memory || bytes < LARGE || held > spare_limit) {
+        free(memory);
+        return;
+    }
+    while (spare_count == SPARES || spare_bytes > spare_limit - held) {
+        free(spares[0].memory);
+        drop_spare(0);
+    }
+    spares[spare_count++] = (Block){held, memory};
+    spare_bytes += held;
+}
+
+static PyDataMem_Handler spare_memory = {
+    "graphc", 1, {NULL, spare_malloc, spare_calloc, spare_realloc, spare_free},
+};
+
+/* keep(bytes): keeps at most so much memory of dead arrays, from now on; what it kept till then,
+   in bytes, is the answer. */
+static PyObject *keep(PyObject *module, PyObject *number)
+{
+    (void)module;
+    const size_t most = PyLong_AsSize_t(number);
+    if (PyErr_Occurred())
+        return NULL;
+    PyObject *kept = PyLong_FromSize_t(spare_bytes);
+    spare_limit = most;
+    while (spare_count && spare_bytes > spare_limit) {
+        free(spares[0].memory);
+        drop_spare(0);
+    }
+    return kept;
+}
+
+/* limit(): how much it keeps at most. */
+static PyObject *limit(PyObject *module, PyObject *nothing)
+{
+    (void)module;
+    (void)nothing;
+    return PyLong_FromSize_t(spare_limit);
+}
+
+static PyObject *new_array(const Slot *slot, npy_intp *shape)
+{
+    size_t bytes = slot->kind == BOOL ? 1 : slot->kind == INT32 || slot->kind == FLOAT32 ? 4 : 8;
+    for (int axis = 0; axis < slot->rank; ++axis)
+        bytes *= shape[axis] > 0 ? (size_t)shape[axis] : 0;
+    if (bytes < LARGE || bytes > spare_limit)
+        return PyArray_SimpleNew(slot->rank, shape, number_of[slot->kind]);
+    PyObject *usual = PyDataMem_SetHandler(spare_handler);
+    if (!usual)
+        return NULL;
+    PyObject *array = PyArray_SimpleNew(slot->rank, shape, number_of[slot->kind]);
+    PyObject *ours = PyDataMem_SetHandler(usual);
+    Py_DECREF(usual);
+    Py_XDECREF(ours);
+    return array;
+}
+
 /* New arrays, the donated ones, and places for the scalars. */
 static int make_outputs(const Plan *plan, Frame *frame, PyObject *const *in)
 {
@@ -324,7 +453,7 @@ static int make_outputs(const Plan *plan, Frame *frame, PyObject *const *in)
         npy_intp shape[NPY_MAXDIMS];
         for (int axis = 0; axis < slot->rank; ++axis)
             shape[axis] = size_of(slot->sizes[axis], frame);
-        frame->made[j] = PyArray_SimpleNew(slot->rank, shape, number_of[slot->kind]);
+        frame->made[j] = new_array(slot, shape);
         if (!frame->made[j]) {
             drop_outputs(frame, j);
             return 0;
@@ -379,12 +508,6 @@ static PyObject *given_outputs(const Plan *plan, Frame *frame, PyObject *const *
 /* --- workspaces: one for each call that is running; a few are kept for the next ones -------- */
 
 #define KEPT 8
-#define HUGE_PAGE ((size_t)2 << 20)
-
-typedef struct {
-    size_t bytes;
-    void *memory;
-} Block;
 
 /* Only touched with the GIL held. */
 typedef struct {
@@ -842,12 +965,17 @@ static PyObject *quicken(PyObject *module, PyObject *object)
 
 static PyMethodDef module_methods[] = {
     {"quicken", quicken, METH_O, NULL},
+    {"keep", keep, METH_O, NULL},
+    {"limit", limit, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static int execute(PyObject *module)
 {
     import_array1(-1);
+    spare_handler = PyCapsule_New(&spare_memory, "mem_handler", NULL);
+    if (!spare_handler)
+        return -1;
     PyObject *caller = PyType_FromModuleAndSpec(module, &caller_spec, NULL);
     if (!caller || PyModule_AddType(module, (PyTypeObject *)caller))
         return -1;

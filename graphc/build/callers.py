@@ -29,6 +29,7 @@ from graphc.build.compiler import (
 )
 from graphc.build.modules import load_module
 from graphc.errors import BuildError
+from graphc.options import bytes_of
 from graphc.resources import PACKAGE, bytecode_folder, template_folder
 
 SOURCE = "caller.c"
@@ -81,20 +82,30 @@ def caller() -> ModuleType:
 
     Raises:
         BuildError: no compiler, or no Python.h.
+        ArgumentError: $GRAPHC_SPARE_MEMORY is no number of bytes.
     """
     with _lock:
         path = _existing()
         if path is not None:
             with suppress(ImportError, OSError):  # damaged since
-                return load_module(NAME, path)
+                return _loaded(path)
         if not _making:
             _making.append(_start(find_compiler()))
         making = _making.pop()
         making.wait()
         try:
-            return load_module(NAME, making.place)
+            return _loaded(making.place)
         except ImportError as error:
             raise BuildError(f"{SOURCE} was compiled and cannot be loaded: {error}") from None
+
+
+def _loaded(path: Path) -> ModuleType:
+    """The module, told how much memory of dead results it may keep."""
+    limit = bytes_of(os.environ.get("GRAPHC_SPARE_MEMORY") or None, "GRAPHC_SPARE_MEMORY")
+    module = load_module(NAME, path)
+    if limit is not None:
+        module.keep(limit)
+    return module
 
 
 def _start(compiler: Compiler) -> _Making:
