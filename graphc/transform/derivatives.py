@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from graphc.errors import TraceError
-from graphc.transform.gradients import Function, grad
+from graphc.graph import Graph
+from graphc.ops.rules import CUSTOM
+from graphc.transform.gradients import Function, grad, linearizable
 from graphc.transform.jacobian import dense_jacobian
 from graphc.transform.sparse import SparseJacobian
 
@@ -53,7 +56,8 @@ def hessian(
 
     Args:
         fn, argnums, has_aux: as for `jacobian`; mostly fn returns a scalar.
-        sparse: for fn that returns a scalar: see `SparseJacobian`.
+        sparse: for fn that returns a scalar: see `SparseJacobian`. As the matrix is symmetric, a
+            star colouring often needs fewer products than its columns do.
 
     Returns:
         The structure of the jacobian of the jacobian: for a scalar function of an array x an array
@@ -64,7 +68,24 @@ def hessian(
         return dense_jacobian(inner, argnums, "forward", has_aux)
     if has_aux:
         raise TraceError("a sparse hessian has no has_aux: take the aux from fn itself")
-    return SparseJacobian(grad(fn, argnums), argnums, "forward")
+    return SparseJacobian(grad(fn, argnums), argnums, "forward", _is_smooth(fn))
+
+
+def has_rule(graph: Graph) -> bool:
+    """Whether a custom_derivative is in the graph, or in a loop of it."""
+    return any(
+        node.op is CUSTOM or any(isinstance(v, Graph) and has_rule(v) for v in node.params.values())
+        for node in graph.nodes
+    )
+
+
+def _is_smooth(fn: Function) -> Callable[..., bool]:
+    """Whether the Hessian of fn is symmetric: nobody's own rule stands for a derivative."""
+
+    def check(*args: Any, **kwargs: Any) -> bool:
+        return not has_rule(linearizable(fn, args, kwargs).graph)
+
+    return check
 
 
 __all__ = ["hessian", "jacobian"]

@@ -1,14 +1,13 @@
 """Jacobians of which only what is not zero for structural reasons is computed.
 
 Columns that share no row get one colour and one direction, or rows that share no column one
-weight: A. R. Curtis, M. J. D. Powell, J. K. Reid, On the Estimation of Sparse Jacobian Matrices,
-1974; coloured greedily in natural order.
+weight; a Hessian, which is symmetric, needs fewer: see `colouring`.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from graphc.graph import Graph, Node
 from graphc.ops.indexing import gather
 from graphc.trace import Tensor, as_tensor, constant
 from graphc.trace.names import is_tracing
+from graphc.transform.colouring import colouring, star_colouring, star_reads
 from graphc.transform.gradients import (
     Function,
     apply_function,
@@ -76,6 +76,9 @@ class Plan:
     forward: bool
     colours: Ints
     """Of each column if forward, else of each row."""
+    reads: tuple[Ints, Ints] | None = None
+    """For each place of a symmetric pattern the colour and the row where its value is found; None:
+    where its own colour says."""
 
     def block(self, k: int, i: int) -> npt.NDArray[np.bool_]:
         """Which places belong to output k and input i."""
@@ -102,10 +105,19 @@ class SparseJacobian:
     pattern's order, which can be compiled, too.
     """
 
-    def __init__(self, fn: Function, argnums: int | Sequence[int], mode: str) -> None:
+    def __init__(
+        self,
+        fn: Function,
+        argnums: int | Sequence[int],
+        mode: str,
+        is_symmetric: Callable[..., bool] = lambda *args, **kwargs: False,
+    ) -> None:
+        """is_symmetric(*args): whether the outputs of fn are the derivatives of one function with
+        respect to the arguments, so that the whole jacobian is symmetric."""
         if mode not in MODES:
             raise TraceError(f"mode of jacobian is one of {', '.join(MODES)}, not {mode!r}")
         self._fn, self._argnums, self._mode = fn, argnums, mode
+        self._is_symmetric = is_symmetric
         functools.update_wrapper(self, fn, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -145,8 +157,14 @@ class SparseJacobian:
         check_floats(graph, slots, measured, traced.shown)
         whole, row_ends, col_ends = detect(graph, slots)
         forward, colours = _coloured(whole, graph, self._mode)
+        reads = None
+        if len({graph.inputs[s].dtype for s in slots}) == 1 and self._is_symmetric(*args, **kwargs):
+            stars = star_colouring(whole.rows, whole.cols, whole.shape[1])
+            if stars.max(initial=-1) < colours.max(initial=-1):
+                forward, colours = True, stars
+                reads = star_reads(stars, whole.rows, whole.cols)
         return Plan(graph, slots, measured, traced.out_tree, chosen, whole, row_ends, col_ends,
-                    forward, colours)  # fmt: skip
+                    forward, colours, reads)  # fmt: skip
 
     def _both(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         """Values and patterns of the blocks."""
@@ -229,25 +247,6 @@ def _coloured(pattern: Pattern, graph: Graph, mode: str) -> tuple[bool, Ints]:
     return False, by_row
 
 
-def colouring(rows: Ints, cols: Ints, shape: tuple[int, int]) -> Ints:
-    """A colour for each column, so that no two columns of one colour share a row: to each in turn
-    the least that none of its rows has."""
-    order = np.argsort(cols, kind="stable")
-    ends = np.searchsorted(cols[order], np.arange(shape[1] + 1))
-    taken = [0] * shape[0]
-    colours = np.zeros(shape[1], np.int64)
-    for column in range(shape[1]):
-        mine = rows[order[ends[column] : ends[column + 1]]]
-        used = 0
-        for r in mine:
-            used |= taken[r]
-        free = ~used & (used + 1)
-        colours[column] = free.bit_length() - 1
-        for r in mine:
-            taken[r] |= free
-    return colours
-
-
 def _seeds(colours: Ints, count: int, shape: Shape, dtype: DType) -> Tensor:
     """A direction for each colour: one in the columns that have it."""
     ramp = as_tensor(0).arange(count)
@@ -274,6 +273,9 @@ def _picked(plan: Plan, found: Sequence[Tensor], k: int, i: int) -> Tensor:
     """The values of one block, in the order of its pattern."""
     here = plan.block(k, i)
     rows, cols = plan.whole.rows[here], plan.whole.cols[here]
+    if plan.reads is not None:
+        whole = np.concatenate([np.reshape(x, (x.node.shape[0], -1)) for x in found], axis=1)
+        return gather(whole, [constant(index[here]) for index in plan.reads], (0, 1))
     if plan.forward:
         table, colour, place = found[k], plan.colours[cols], rows - plan.row_ends[k]
     else:
