@@ -72,6 +72,7 @@ def lower(
         _notes(scope.graph),
         RegionWriter(scope, constants),
     )
+    body = tuple(_sections(scope.graph, scope.plan, writer))  # which fills the tables
     program = Program(
         function,
         graph.doc,
@@ -81,9 +82,9 @@ def lower(
         tuple(tables),
         tuple(scope.buffers()),
         0,
-        tuple(_sections(scope.graph, scope.plan, writer)),
+        body,
         trap,
-        tuple(_with_dims(site, dims) for site in sites),
+        _with_dims(sites, dims),
     )
     program = place(drop_unused(unroll(program, names)), names, loop_names, options.memory)
     verify(program)
@@ -107,11 +108,14 @@ def _arguments(
     return inputs, outputs
 
 
-def _with_dims(site: Site, dims: dict[str, str]) -> Site:
-    """The site with the dimensions of the program."""
+def _with_dims(sites: Sequence[Site], dims: dict[str, str]) -> tuple[Site, ...]:
+    """The sites with the dimensions of the program."""
     sizes: dict[str, Size] = {old: Dim.named(new) for old, new in dims.items()}
-    shape = tuple(substitute(s, sizes) if isinstance(s, Dim) else s for s in site.type.shape)
-    return replace(site, type=site.type.with_shape(shape))
+
+    def shape(site: Site) -> tuple[Size, ...]:
+        return tuple(substitute(s, sizes) if isinstance(s, Dim) else s for s in site.type.shape)
+
+    return tuple(replace(site, type=site.type.with_shape(shape(site))) for site in sites)
 
 
 def _rename_dims(graph: Graph, dims: dict[str, str]) -> Graph:
