@@ -74,6 +74,16 @@ def map_leaves(fn: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     return unflatten(structure, [fn(*parts) for parts in zip(leaves, *others, strict=True)])
 
 
+class _Leaf:
+    def __repr__(self) -> str:
+        return "*"
+
+
+def shown(structure: Any) -> str:
+    """The structure as Python writes it, a star for each leaf: ``(*, {'a': *})``."""
+    return repr(unflatten(structure, [_Leaf()] * structure.num_leaves))
+
+
 def leaf_names(structure: Any, root: str) -> list[tuple[str, str]]:
     """For each leaf (identifier, as Python writes it): ``("params_W1", "params['W1']")``."""
     names = []

@@ -34,12 +34,22 @@ def scan_length(stacks: Sequence[Tensor], length: Any) -> Size:
         if length is None:
             refuse("scan without xs needs the number of steps", "give length=")
         return as_size(length)
+    for x in stacks:
+        if not x.node.shape:
+            raise ShapeError(
+                f"scan goes along the first axis of xs, and {x.node.type} has none{place()}; let "
+                "the body use it as it is"
+            )
     found = [x.node.shape[0] if x.node.shape else None for x in stacks]
     if any(size is None or size != found[0] for size in found) or (
         length is not None and length != found[0]
     ):
         shown = ", ".join(str(x.node.type) for x in stacks)
-        raise ShapeError(f"scan over {shown} with length={length}{place()}: the first sizes differ")
+        told = "" if length is None else f" with length={length}"
+        raise ShapeError(
+            f"scan over {shown}{told}{place()}: the first sizes differ, and each step takes a row "
+            "of all; slice them to one length"
+        )
     return found[0]
 
 

@@ -5,8 +5,9 @@ Called as in JAX. Outside a trace they run as Python loops, so a function stays 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,22 @@ def scan(
     Raises:
         TraceError, ShapeError: the carry changes its type (both sides are named), lengths differ.
     """
+    check_function("the body of scan", f, "carry", "x")
+    return _scan(_Loop("scan"), f, init, xs, length, reverse)
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """How messages call a loop, and how its user sees the carry: all of it, or a part."""
+
+    name: str
+    part: int | None = None
+
+    def seen(self, tree: Any) -> str:
+        return trees.shown(tree if self.part is None else tree.children()[self.part])
+
+
+def _scan(loop: _Loop, f: Body, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[Any, Any]:
     if not is_tracing():
         return _python_scan(f, init, xs, length, reverse)
     if hasattr(f, "recomputed"):
@@ -58,11 +75,12 @@ def scan(
     result = trees.unflatten(traced.out_tree, traced.graph.outputs)
     if not (isinstance(result, tuple) and len(result) == 2):
         raise TraceError(
-            f"the body of scan returns a pair (carry, y), not {traced.out_tree}{_place()}"
+            f"the body of scan returns a pair (carry, y), not {trees.shown(traced.out_tree)}"
+            f"{_place()}"
         )
-    carry = _same_carry("scan", carry, carry_tree, result[0])
+    carry = _same_carry(loop, carry, carry_tree, result[0])
     if [c.node.type for c in carry] != [x.type for x in traced.graph.inputs[: len(carry)]]:
-        return scan(f, trees.unflatten(carry_tree, carry), xs, length, reverse)
+        return _scan(loop, f, trees.unflatten(carry_tree, carry), xs, length, reverse)
     body, outside = close(traced.graph)
     node = apply(
         SCAN,
@@ -111,8 +129,14 @@ def while_loop(
         max_steps: a bound on the number of steps; with it the loop has a gradient (a scan of that
             many steps of which those after the end do nothing), without it only a jvp.
     """
+    check_function("the condition of while_loop", cond_fun, "value")
+    check_function("the body of while_loop", body_fun, "value")
     if max_steps is not None:
         return _bounded(cond_fun, body_fun, init_val, max_steps)
+    return _while(_Loop("while_loop"), cond_fun, body_fun, init_val)
+
+
+def _while(loop: _Loop, cond_fun: Body, body_fun: Body, init_val: Any) -> Any:
     if not is_tracing():
         value = init_val
         while cond_fun(value):
@@ -123,9 +147,9 @@ def while_loop(
     body = trace_function(lambda v: body_fun(v), (types,), name="body")
     test = trace_function(lambda v: cond_fun(v), (types,), name="test")
     result = trees.unflatten(body.out_tree, body.graph.outputs)
-    widened = _same_carry("while_loop", carry, tree, result)
+    widened = _same_carry(loop, carry, tree, result)
     if [c.node.type for c in widened] != [c.node.type for c in carry]:
-        return while_loop(cond_fun, body_fun, trees.unflatten(tree, widened))
+        return _while(loop, cond_fun, body_fun, trees.unflatten(tree, widened))
     _check_test("while_loop", test.graph)
     (body_graph, test_graph), outside = _close_together(body.graph, test.graph)
     node = apply(
@@ -143,7 +167,7 @@ def _bounded(cond_fun: Any, body_fun: Any, init: Any, max_steps: int) -> Any:
     def step(value: Any, _: Any) -> Any:
         return cond(cond_fun(value), body_fun, lambda v: v, value), None
 
-    return scan(step, init, None, length=max_steps)[0]
+    return _scan(_Loop("while_loop"), step, init, None, max_steps, False)[0]
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
@@ -152,6 +176,15 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     Bounds that are ints or sizes make a scan, with gradients both ways; traced bounds a
     while_loop.
     """
+    check_function("the body of fori_loop", body_fun, "i", "value")
+    for bound in (lower, upper):
+        kind = as_tensor(bound).node.type
+        if kind.shape or kind.dtype.kind != "i":
+            raise TraceError(
+                f"a bound of fori_loop is a whole number, not {kind}{_place()}: "
+                "use astype(np.int64)"
+            )
+    loop = _Loop("fori_loop", 1)
     if not isinstance(lower, Tensor) and not isinstance(upper, Tensor):
 
         def step(carry: Any, _: Any) -> Any:
@@ -162,14 +195,14 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
         if isinstance(count, int) and count <= 0:
             return init_val
         start = np.int64(lower) if isinstance(lower, int) else as_tensor(lower)
-        return scan(step, (start, init_val), None, length=count)[0][1]
+        return _scan(loop, step, (start, init_val), None, count, False)[0][1]
 
     def body(carry: Any) -> Any:
         i, value = carry
         return i + 1, body_fun(i, value)
 
     start = as_tensor(lower).astype(np.int64)
-    return while_loop(lambda carry: carry[0] < upper, body, (start, init_val))[1]
+    return _while(loop, lambda carry: carry[0] < upper, body, (start, init_val))[1]
 
 
 def cond(pred: Any, true_fun: Body, false_fun: Body, *operands: Any) -> Any:
@@ -178,6 +211,10 @@ def cond(pred: Any, true_fun: Body, false_fun: Body, *operands: Any) -> Any:
     Raises:
         TraceError: the branches return other structures, shapes or dtypes (both are named).
     """
+    for which, branch in (("true", true_fun), ("false", false_fun)):
+        check_function(
+            f"the {which} branch of cond", branch, *(f"operand {k}" for k in range(len(operands)))
+        )
     if not isinstance(pred, Tensor):
         return true_fun(*operands) if pred else false_fun(*operands)
     if pred.node.type.shape:
@@ -204,9 +241,35 @@ def _check_branches(then: Any, other: Any) -> None:
     if then.out_tree != other.out_tree or a != b:
         raise TraceError(
             f"the branches of cond differ{_place()}: the true one returns "
-            f"({', '.join(a)}), the false one ({', '.join(b)}); make structures, "
+            f"{_typed(then)}, the false one {_typed(other)}; make structures, "
             "shapes and dtypes equal (astype, broadcast_to)"
         )
+
+
+def _typed(traced: Any) -> str:
+    """The result of a traced function, a type for each leaf."""
+    return str(trees.unflatten(traced.out_tree, [x.type for x in traced.graph.outputs]))
+
+
+def check_function(what: str, f: Any, *given: str) -> None:
+    """
+    Raises:
+        TraceError: f is no function, or takes other arguments than are given to it.
+    """
+    called = f"is called with ({', '.join(given)})"
+    if not callable(f):
+        raise TraceError(f"{what} {called}, and {f!r} is no function{_place()}")
+    try:
+        signature = inspect.signature(f)
+    except (TypeError, ValueError):  # builtins and ufuncs may have none
+        return
+    try:
+        signature.bind(*given)
+    except TypeError as error:
+        name = getattr(f, "__name__", "it")
+        raise TraceError(
+            f"{what} {called}, and {name}{signature} cannot take that: {error}{_place()}"
+        ) from None
 
 
 def _check_test(name: str, test: Graph) -> None:
@@ -215,7 +278,7 @@ def _check_test(name: str, test: Graph) -> None:
         raise TraceError(f"the condition of {name} returns {kinds}, not one bool scalar{_place()}")
 
 
-def _same_carry(name: str, carry: list[Tensor], tree: Any, result: Any) -> list[Tensor]:
+def _same_carry(loop: _Loop, carry: list[Tensor], tree: Any, result: Any) -> list[Tensor]:
     """The carry, in the dtypes the body gives back where those are wider Python numbers' ones.
 
     Raises:
@@ -224,7 +287,8 @@ def _same_carry(name: str, carry: list[Tensor], tree: Any, result: Any) -> list[
     given, given_tree = trees.flatten(result)
     if given_tree != tree:
         raise TraceError(
-            f"the body of {name} returns a carry {given_tree}, it takes {tree}{_place()}"
+            f"the body of {loop.name} returns a carry {loop.seen(given_tree)}, and takes "
+            f"{loop.seen(tree)}{_place()}: return the structure that it starts with"
         )
     fitted = []
     for k, (before, after) in enumerate(zip(carry, given, strict=True)):
@@ -234,8 +298,9 @@ def _same_carry(name: str, carry: list[Tensor], tree: Any, result: Any) -> list[
         if before.node.op.name == "constant" and before.node.shape == after.shape:
             fitted.append(before.astype(after.dtype))
             continue
+        part = k if loop.part is None else k - loop.part
         raise TraceError(
-            f"the body of {name} changes part {k} of its carry from {before.node.type} to "
+            f"the body of {loop.name} changes part {part} of its carry from {before.node.type} to "
             f"{after.type}{_place()}: start with np.zeros of that shape, or astype in the body"
         )
     return fitted

@@ -66,6 +66,8 @@ def value_and_grad(
         traced = linearizable(fn, args, kwargs)
         graph, leaves = traced.graph, trees.flatten((args, kwargs))[0]
         result = trees.unflatten(traced.out_tree, graph.outputs)
+        if has_aux:
+            check_pair("the gradient", fn, result, traced.out_tree)
         value = result[0] if has_aux else result
         _check_scalar(value, getattr(fn, "__name__", "the function"))
         slots = leaf_slots(args, chosen)
@@ -167,6 +169,18 @@ def _slots_of(graph: Graph, wrt: str | Sequence[str | Node] | None) -> list[int]
     return slots
 
 
+def check_pair(what: str, fn: Function, result: Any, structure: Any) -> None:
+    """
+    Raises:
+        TraceError: with has_aux fn returns no (value, aux).
+    """
+    if not (isinstance(result, tuple | list) and len(result) == 2):
+        raise TraceError(
+            f"{what} of {getattr(fn, '__name__', 'the function')} with has_aux=True: it returns "
+            f"{trees.shown(structure)}, not a pair (value, aux)"
+        )
+
+
 def _check_scalar(value: Any, name: str) -> None:
     if not hasattr(value, "type"):
         raise TraceError(
@@ -207,7 +221,10 @@ def jvp(fn: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[
         leaves, _ = trees.flatten((tuple(primals), {}))
         given, shape = trees.flatten(tuple(tangents))
         if shape != trees.flatten(tuple(primals))[1]:
-            raise TraceError("jvp: tangents must have the structure of primals")
+            raise TraceError(
+                f"jvp: tangents have the structure {trees.shown(shape)}, primals "
+                f"{trees.shown(trees.flatten(tuple(primals))[1])}; give a tangent for each primal"
+            )
         directions = [as_tensor(t, x.dtype) for t, x in zip(given, graph.inputs, strict=True)]
         _check_types("jvp: tangent of", directions, graph.inputs)
         values = _with_inputs(graph, directions, leaves)
@@ -257,6 +274,8 @@ def vjp(fn: Function, *primals: Any, has_aux: bool = False) -> Any:
     With has_aux fn returns (value, aux) and so does vjp: (value, pullback, aux).
     """
     value = apply_function(fn, primals, {})
+    if has_aux:
+        check_pair("vjp", fn, value, trees.flatten(value)[1])
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         return apply_function(inside, (primals, cotangent), {})
@@ -268,7 +287,10 @@ def vjp(fn: Function, *primals: Any, has_aux: bool = False) -> Any:
         outputs, structure = trees.flatten(result[0] if has_aux else result)
         given, shape = trees.flatten(cotangent)
         if shape != structure:
-            raise TraceError("vjp: the cotangent must have the structure of the result")
+            raise TraceError(
+                f"vjp: the cotangent has the structure {trees.shown(shape)}, the result "
+                f"{trees.shown(structure)}; give a cotangent for each output"
+            )
         cotangents = [as_tensor(g, y.dtype) for g, y in zip(given, outputs, strict=True)]
         _check_types("vjp: cotangent of", cotangents, outputs)
         found = pull(outputs, cotangents, graph.inputs)

@@ -19,6 +19,7 @@ from graphc.transform.batching import Batch, run
 from graphc.transform.gradients import (
     Function,
     apply_function,
+    check_pair,
     check_sequences,
     grad,
     jvp,
@@ -46,6 +47,8 @@ def dense_jacobian(
         traced = linearizable(fn, args, kwargs)
         graph = traced.graph
         numbered = trees.unflatten(traced.out_tree, range(len(graph.outputs)))
+        if has_aux:
+            check_pair("jacobian", fn, numbered, traced.out_tree)
         measured, structure = trees.flatten(numbered[0] if has_aux else numbered)
         slots = leaf_slots(args, chosen)
         check_floats(graph, slots, measured, traced.shown)

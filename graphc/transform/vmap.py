@@ -99,8 +99,12 @@ def _axes_of(spec: Any, tree: Any, what: str) -> list[Axis]:
     marked = trees.unflatten(structure, [0] * len(leaves))
     try:
         axes = optree.broadcast_prefix(spec, marked, none_is_leaf=True, namespace=trees.NAMESPACE)
-    except ValueError as error:
-        raise TraceError(f"{what} does not fit {structure}: {error}") from None
+    except ValueError:
+        given = trees.shown(trees.flatten(spec)[1])
+        raise TraceError(
+            f"{what} does not fit: it is {given}, and the values are {trees.shown(structure)}; "
+            "give one axis, or one for each of them"
+        ) from None
     present = optree.tree_leaves(marked, none_is_leaf=True, namespace=trees.NAMESPACE)
     found = [axis for axis, leaf in zip(axes, present, strict=True) if leaf is not None]
     wrong = [axis for axis in found if not (axis is None or isinstance(axis, int))]
