@@ -55,11 +55,11 @@ format: env ## format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: env ## measure against the peers that are installed (see EXTRAS above)
+bench: env ## measure against the peers that are installed (see EXTRAS above): 20 minutes
 	$(BIN)/python benchmarks/run.py
 
 .PHONY: bench-quick
-bench-quick: env ## the same with few repetitions
+bench-quick: env ## a few sizes beside NumPy alone: under two minutes
 	$(BIN)/python benchmarks/run.py --quick
 
 .PHONY: maths

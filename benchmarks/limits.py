@@ -21,6 +21,17 @@ def measure(threads, tell):
     return json.loads(found.stdout)
 
 
+def larger(a, b):
+    """The limits of two measurements: a machine that was busy during one of them can do more."""
+    if not a or not b:
+        return a or b
+    rates = zip(a["bandwidth"], b["bandwidth"], strict=True)
+    return {
+        **{dtype: max(a[dtype], b[dtype]) for dtype in ("float32", "float64")},
+        "bandwidth": [[size, max(rate, other)] for (size, rate), (_, other) in rates],
+    }
+
+
 def seconds(result, limits):
     """The shortest time that the machine's peak and bandwidth allow; 0 where it is not known."""
     if not limits:

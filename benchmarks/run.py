@@ -66,7 +66,7 @@ def measure(options, threads, tell):
     crew.limit_threads(threads)
     rounds, budget = (3, 0.01) if options.quick else (7, 0.04)
     families = ("graphc", "NumPy") if options.quick else crew.FAMILIES
-    found = []
+    found, bounds = [], limits.measure(threads, tell)
     with crew.Crew(families, threads, options.quick, tell) as workers:
         for name in options.only:
             if threads > 1 and name in ALONE:
@@ -79,7 +79,7 @@ def measure(options, threads, tell):
             else:
                 found += workers.run(WORKLOADS[name], rounds, budget)
             tell(f"{name} on {threads} thread(s): {time.perf_counter() - start:.0f} s")
-    return found, limits.measure(threads, tell)
+    return found, limits.larger(bounds, limits.measure(threads, tell))
 
 
 def measure_in_child(options, threads):

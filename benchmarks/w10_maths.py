@@ -57,7 +57,7 @@ def _case(name, dtype):
         "W10 elementwise functions",
         f"{dtype}, {name}",
         reference,
-        4 * float(np.finfo(dtype).eps),
+        64 * float(np.finfo(dtype).eps),
         peers,
         bytes=2 * x.nbytes,
         dtype=dtype,

@@ -137,33 +137,18 @@ def pictures(folder):
 
 
 def measurements(folder):
-    """The README with the table of a benchmark run, and its chart beside it."""
+    """The README with the measurements of a benchmark run; their page and chart beside it."""
+    sys.path.insert(0, str(DOCS.parent / "benchmarks"))
+    import page
+
     run = json.loads((folder / "results.json").read_text())
-    groups = {}
-    for result in run["results"]:
-        groups.setdefault((result["workload"], result["case"]), {})[result["peer"]] = result[
-            "median"
-        ]
-    peers = list(dict.fromkeys(peer for group in groups.values() for peer in group))
-    rows = [["", *peers], ["---", *["--:"] * len(peers)]]
-    for (workload, case), group in groups.items():
-        rows.append([f"{workload}, {case}", *(_seconds(group.get(peer)) for peer in peers)])
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-    note = f"Medians on {run['threads']} thread; {versions}."
+    shutil.copy(folder / "chart.svg", DOCS / "benchmarks.svg")
+    (DOCS / "benchmarks.md").write_text(page.page(run))
     text = README.read_text()
     start, end = (text.index(f"<!-- {mark} -->") for mark in ("measured", "end of measured"))
-    shutil.copy(folder / "chart.svg", DOCS / "benchmarks.svg")
-    return f"{text[:start]}<!-- measured -->\n{table}\n\n{note}\n{text[end:]}"
-
-
-def _seconds(value):
-    if value is None:
-        return ""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value / 1e-9:.3g} ns"
+    note = f"Medians; {page.machine(run)}. [All measurements](docs/benchmarks.md)."
+    shown = f"{page.brief(run)}\n\n{note}\n"
+    return f"{text[:start]}<!-- measured -->\n{shown}{text[end:]}"
 
 
 def main():

@@ -124,6 +124,50 @@ def test_the_limit_is_that_of_the_slower_road() -> None:
     assert seconds(flops=10.0, bytes=100.0) == 100 / 1e9
     assert seconds(bytes=1e6) == 1e6 / 1e8
     assert seconds() == 0.0
+    busy = {"float32": 2e9, "float64": 1e8, "bandwidth": [[100, 5e8], [1000, 2e8]]}
+    assert limits.larger(bounds, busy) == {
+        "float32": 2e9,
+        "float64": 5e8,
+        "bandwidth": [[100, 1e9], [1000, 2e8]],
+    }
+    assert limits.larger(bounds, {}) == bounds
+
+
+def test_the_documentation_shows_what_was_measured() -> None:
+    timing, page = importlib.import_module("timing"), importlib.import_module("page")
+
+    def result(workload, case, peer, median, threads=1, flops=0.0):
+        return vars(timing.Result(workload, case, peer, median, median, 0.0, threads, flops))
+
+    limits = {"float32": 1e9, "float64": 5e8, "bandwidth": [[1024, 1e9]]}
+    run = {
+        "processor": "a machine",
+        "versions": {"graphc": "0.1", "numpy": "2.0"},
+        "limits": {"1": limits, "2": limits},
+        "left_out": ["W0 x: JAX is not measured: No module named 'jax'"],
+        "results": [
+            result("W5 matrix product", "float32, NN, 256", "graphc", 2e-3, 1, 1e6),
+            result("W5 matrix product", "float32, NN, 256", "graphc bound", 1e-3, 1, 1e6),
+            result("W5 matrix product", "float32, NN, 256", "NumPy", 3e-3, 1, 1e6),
+            result("W5 matrix product", "float32, NN, 256", "graphc", 5e-4, 2, 1e6),
+            result("W5 matrix product", "float32, NT, 256", "graphc", 2e-3, 1, 1e6),
+            result("gradients", "f, value", "graphc", 1e-6),
+            result("gradients", "f, value and gradient", "graphc", 2.5e-6),
+            result("other shapes", "sweep, 45", "graphc", 1e-6, 1, 1e3),
+            result("other shapes", "sweep, 46", "graphc", 4e-6, 1, 1e3),
+        ],
+    }
+    brief = page.brief(run).splitlines()
+    assert brief[2:] == [
+        "| W5 matrix product, float32, NN, 256 | 1 ms | 3 ms NumPy | 3.00 | 500 µs |  |  |"
+    ]
+    text = page.page(run)
+    row = "| float32, NN, 256 | 1 | 2 ms | 1 ms | 3 ms | 3.00x NumPy | 100% | 1 ns/FLOP |"
+    assert row in text.splitlines()
+    assert "| f | 2.50 |" in text
+    assert "sweep, 46 beside sweep, 45 (4.0x, 1 thread(s))" in text
+    assert "- W0 x: JAX is not measured" in text
+    assert "a machine; graphc 0.1, numpy 2.0" in text
 
 
 def test_a_quick_run_writes_its_results(tmp_path: Path) -> None:
