@@ -11,14 +11,5 @@ TAKES = inspect.signature(graphc.compile).parameters
 
 def compiled(fn, *types, donate=()):
     """fn as a kernel for the threads of this process; it may write into the donated arguments."""
-    asked = {}
-    if "threads" in TAKES:
-        asked["threads"] = threads()
-    if "donate" in TAKES and donate:
-        asked["donate"] = donate
-    return graphc.compile(fn, *types, **asked)
-
-
-def donates():
-    """Whether `compiled` heeds donate."""
-    return "donate" in TAKES
+    asked = {"threads": threads()} if "threads" in TAKES else {}
+    return graphc.compile(fn, *types, donate=donate, **asked)

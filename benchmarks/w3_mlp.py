@@ -60,7 +60,7 @@ def _kernel(dtype):
     types = {}
     for i in (1, 2, 3):
         types |= {f"W{i}": scalar[SIZES[i - 1], SIZES[i]], f"b{i}": scalar[SIZES[i]]}
-    return compiled(step, types, scalar["n", 784], graphc.int64["n"], scalar)
+    return compiled(step, types, scalar["n", 784], graphc.int64["n"], scalar, donate="params")
 
 
 def cases(quick):
@@ -84,6 +84,11 @@ def _flops(n):
     return 2 * n * (3 * sum(inner) - inner[0])
 
 
+def _copy(params):
+    """Where a kernel to which they are donated keeps the parameters."""
+    return {name: array.copy() for name, array in params.items()}
+
+
 def _case(n, dtype):
     params, x, labels = _data(n, dtype)
     rate = np.dtype(dtype).type(RATE)
@@ -93,8 +98,8 @@ def _case(n, dtype):
     before = [np.zeros(()), *(double[name] for name in sorted(double))]
     moved = [np.asarray(value), *(after[name] - double[name] for name in sorted(double))]
     peers = {
-        "graphc": lambda: partial(_kernel(dtype), params, x, labels, rate),
-        "graphc bound": lambda: _kernel(dtype).bind(params, x, labels, rate),
+        "graphc": lambda: partial(_kernel(dtype), _copy(params), x, labels, rate),
+        "graphc bound": lambda: _kernel(dtype).bind(_copy(params), x, labels, rate),
         "NumPy": lambda: lambda: by_hand(params, x, labels, rate),
         "JAX": lambda: _jax(params, x, labels),
         "torch": lambda: _torch(params, x, labels, False),
