@@ -15,7 +15,7 @@ import graphc
 from graphc import donation, loops_run
 from graphc.emit_c import emit
 from graphc.errors import ArgumentError
-from graphc.loops import Program
+from graphc.loops import Program, Store, statements
 from graphc.lower import lower
 from graphc.options import Options
 from graphc.passes import optimize
@@ -135,6 +135,53 @@ def test_the_c_of_a_step() -> None:
     assert "inout W     float64[3, 2], then W_new" in unit.header
     assert "W[i * 2 + j] -= rate * d_W[j]" in unit.source
     assert "W_new[" not in unit.source
+
+
+def three_layers(params: Any, x: Any, rate: Any) -> Any:
+    def loss(params: Any) -> Any:
+        a = x
+        for W in params:
+            a = np.tanh(a @ W)
+        return np.sum(a**2)
+
+    gradient = graphc.grad(loss)(params)
+    return [W - rate * g for W, g in zip(params, gradient, strict=True)]
+
+
+def test_updates_come_as_soon_as_they_may() -> None:
+    """The last layer is updated first, once the one before has read its old weights, so that one
+    gradient at a time is in memory."""
+    types = [F[20, 20]] * 3, F[9, 20], F
+    graph = graphc.trace(three_layers, *types)
+    donated = Options(donated=((0, 0), (1, 1), (2, 2)))
+    program = lower(optimize(graph.plain), graph.shown, donated)
+    free = lower(optimize(graph.plain), graph.shown)
+    assert not [b for b in program.buffers if b.name.endswith("_next")]
+    order = [
+        stmt.buffer
+        for stmt in statements(program.body)
+        if isinstance(stmt, Store) and stmt.buffer in {y.name for y in program.outputs}
+    ]
+    assert order == [y.name for y in reversed(program.outputs)]
+    assert isinstance(program.workspace, int)
+    assert program.workspace < 3 * 20 * 20 * 8 + 6 * 9 * 20 * 8
+    arrays = arrays_for(graph.inputs, {})
+    pairs_ = zip(loops_run.run(program, arrays), loops_run.run(free, arrays), strict=True)
+    for got, want in pairs_:
+        np.testing.assert_array_equal(got, want)
+
+
+def test_an_update_waits_for_the_readers_of_the_old_value() -> None:
+    def step(W: Any, x: Any) -> Any:
+        new = W + 1
+        late = np.cumsum(np.sort(x)) * np.sum(W)
+        return new, late, np.cumsum(W[::-1])
+
+    graph = graphc.trace(step, F[5], F[6])
+    program = lower(optimize(graph.plain), graph.shown, Options(donated=((0, 0),)))
+    arrays = arrays_for(graph.inputs, {})
+    for got, want in zip(loops_run.run(program, arrays), expected(graph, arrays), strict=True):
+        np.testing.assert_allclose(got, want)
 
 
 # --- which result ---------------------------------------------------------------------------------

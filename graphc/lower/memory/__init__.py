@@ -12,6 +12,7 @@ from dataclasses import replace
 from graphc.loops import Buffer, Loop, Program, Read, Stmt, Store
 from graphc.loops_homes import copy_of, renamed
 from graphc.lower.memory.offsets import Life, align, lower_bound, plan_offsets
+from graphc.lower.memory.order import update_early
 from graphc.lower.memory.overlay import follows
 from graphc.lower.memory.places import arrays_of, lasting_of, overlay
 from graphc.lower.memory.recompute import fit
@@ -37,7 +38,7 @@ def place(
     Raises:
         ArgumentError: the workspace cannot be made as small as the budget.
     """
-    program = _join_copies(_donate(program, names, loop_names))
+    program = _join_copies(_donate(update_early(program), names, loop_names))
     if budget is not None:
         program = fit(program, names, budget)
     homes, workspace = overlay(program)
