@@ -45,7 +45,6 @@ from graphc.lower.sums import (
     identity_of,
     is_open,
     is_sum,
-    summed_by,
 )
 from graphc.lower.tiling import is_tiled
 from graphc.types import Dim, Size, int64, strides
@@ -126,7 +125,7 @@ class Writer:
     def nest(self, nest: Nest, extents: Mapping[str, Size]) -> list[Stmt]:
         """A loop, between the start and the end of what it sums; nothing where all that it would
         compute is computed again by the readers."""
-        summed = [node for node in summed_by(self.plan, nest) if self.is_needed(node)]
+        summed = [node for node in self.plan.sums.get(nest, []) if self.is_needed(node)]
         body: list[Stmt] = []
         for node in summed:
             body += self.start(node, extents)

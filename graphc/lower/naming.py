@@ -42,6 +42,8 @@ class Names:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self.taken = set(taken)
+        self.counts: dict[str, int] = {}
+        """Of each stem, the first number that may be free."""
 
     def take(self, wanted: str) -> str:
         """The identifier itself, or with the first suffix that is free and not C's."""
@@ -63,9 +65,10 @@ class Names:
 
     def fresh(self, stem: str = "v") -> str:
         """v0, v1, ..."""
-        count = 0
+        count = self.counts.get(stem, 0)
         while f"{stem}{count}" in self.taken:
             count += 1
+        self.counts[stem] = count + 1
         self.taken.add(f"{stem}{count}")
         return f"{stem}{count}"
 

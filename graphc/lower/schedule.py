@@ -16,7 +16,33 @@ from graphc.types import Dim, Size
 
 @dataclass(slots=True, eq=False)
 class Block:
-    items: list[Step | Nest] = field(default_factory=list)
+    """Loops in order, and the steps before, between and behind them. A loop comes last, a step
+    last among those that lie between the same loops."""
+
+    nests: list[Nest] = field(default_factory=list)
+    gaps: list[list[Step]] = field(default_factory=lambda: [[]])
+    """One more than loops: gaps[k] come before nests[k]."""
+    spots: dict[Nest | Node, int] = field(default_factory=dict)
+    """In order: 2 k + 1 for nests[k], 2 k for the nodes of gaps[k]."""
+
+    @property
+    def items(self) -> Iterator[Step | Nest]:
+        """All of it, in order."""
+        for steps, nest in zip(self.gaps, self.nests, strict=False):
+            yield from steps
+            yield nest
+        yield from self.gaps[-1]
+
+    def add_nest(self, nest: Nest) -> None:
+        self.spots[nest] = 2 * len(self.nests) + 1
+        self.nests.append(nest)
+        self.gaps.append([])
+
+    def add_step(self, node: Node, after: int) -> None:
+        """Before the first loop that follows the spot."""
+        gap = (after + 1) // 2
+        self.gaps[gap].append(Step(node))
+        self.spots[node] = 2 * gap
 
 
 @dataclass(slots=True, eq=False)
@@ -42,26 +68,25 @@ class Placed:
     domain: Domain
     path: tuple[Nest, ...]
     axes: tuple[int, ...]
+    bound: dict[int, str] = field(init=False)
+    """The loop variable of each axis that has a loop."""
+    ready: int = field(init=False)
+    """How many loops of the path surround the finished value: those outside the first summed
+    axis."""
 
-    @property
-    def bound(self) -> dict[int, str]:
-        """The loop variable of each axis that has a loop."""
-        return {axis: nest.var for nest, axis in zip(self.path, self.axes, strict=True)}
-
-    @property
-    def ready(self) -> int:
-        """How many loops of the path surround the finished value: those outside the first summed
-        axis."""
-        for depth, axis in enumerate(self.axes):
-            if axis in self.domain.reduced:
-                return depth
-        return len(self.path)
+    def __post_init__(self) -> None:
+        self.bound = {axis: nest.var for nest, axis in zip(self.path, self.axes, strict=True)}
+        reduced = self.domain.reduced
+        summed = (depth for depth, axis in enumerate(self.axes) if axis in reduced)
+        self.ready = next(summed, len(self.path))
 
 
 @dataclass(slots=True, eq=False)
 class Schedule:
     root: Block
     placed: dict[Node, Placed]
+    sums: dict[Nest, list[Node]] = field(default_factory=dict)
+    """For each loop the nodes whose outermost summing loop it is."""
 
 
 def schedule(graph: Graph, loop_names: tuple[str, ...]) -> Schedule:
@@ -84,7 +109,7 @@ def _place(plan: Schedule, work: Domain, loop_names: tuple[str, ...]) -> None:
         found = _join(plan, work, block, len(path), remaining, inside)
         if found is None:
             nest = Nest(loop_names[len(path)], work.extents[remaining[0]], Block())
-            block.items.append(nest)
+            block.add_nest(nest)
             axis = remaining[0]
         else:
             nest, axis = found
@@ -93,22 +118,19 @@ def _place(plan: Schedule, work: Domain, loop_names: tuple[str, ...]) -> None:
         axes.append(axis)
         block = nest.body
     inside = [x for x in producers if plan.placed[x].path[: len(path)] == tuple(path)]
-    spot = _last_needed(plan, block, len(path), inside) + 1
-    while spot < len(block.items) and isinstance(block.items[spot], Step):
-        spot += 1
-    block.items.insert(spot, Step(work.node))
-    plan.placed[work.node] = Placed(work, tuple(path), tuple(axes))
+    block.add_step(work.node, _last_needed(plan, block, len(path), inside))
+    spot = plan.placed[work.node] = Placed(work, tuple(path), tuple(axes))
+    if spot.ready < len(path):
+        plan.sums.setdefault(path[spot.ready], []).append(work.node)
 
 
 def _last_needed(plan: Schedule, block: Block, depth: int, producers: list[Node]) -> int:
-    """The index of the last item of the block that holds one of the producers, or -1."""
-    wanted = set(producers)
-    nests = {plan.placed[x].path[depth] for x in producers if len(plan.placed[x].path) > depth}
-    for i in reversed(range(len(block.items))):
-        item = block.items[i]
-        if item in nests if isinstance(item, Nest) else item.node in wanted:
-            return i
-    return -1
+    """The spot of the last item of the block that holds one of the producers, or -1."""
+    last = -1
+    for x in producers:
+        path = plan.placed[x].path
+        last = max(last, block.spots[path[depth] if len(path) > depth else x])
+    return last
 
 
 def _join(
@@ -123,14 +145,13 @@ def _join(
     if not work.streams:
         return None
     last = _last_needed(plan, block, depth, producers)
-    spots = [last] if last >= 0 else []
-    spots += reversed(range(last + 1, len(block.items)))
-    for i in spots:
-        nest = block.items[i]
-        if isinstance(nest, Nest):
-            axis = _fits(plan, work, nest, depth, remaining, producers)
-            if axis is not None:
-                return nest, axis
+    first = (last + 1) // 2
+    holder = [first - 1] if last % 2 else []
+    for k in (*(k for k in holder if k >= 0), *reversed(range(first, len(block.nests)))):
+        nest = block.nests[k]
+        axis = _fits(plan, work, nest, depth, remaining, producers)
+        if axis is not None:
+            return nest, axis
     return None
 
 

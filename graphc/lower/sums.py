@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graphc.graph import Contraction, Node, Reduction
-from graphc.lower.schedule import Nest, Placed, Schedule
+from graphc.lower.schedule import Placed
 from graphc.types import DType, float32, float64, product
 
 LONGEST_NARROW_SUM = 4096
@@ -20,15 +20,6 @@ def is_open(spot: Placed) -> bool:
         for axis in spot.domain.output
         if spot.domain.extents[axis] != 1
     )
-
-
-def summed_by(plan: Schedule, nest: Nest) -> list[Node]:
-    """The nodes whose outermost summing loop this is."""
-    return [
-        node
-        for node, spot in plan.placed.items()
-        if spot.ready < len(spot.path) and spot.path[spot.ready] is nest
-    ]
 
 
 def combine_of(node: Node) -> str:
