@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Union
 
@@ -289,24 +289,30 @@ class Graph:
 
 def walk(outputs: Iterable[Node]) -> Iterator[Node]:
     """Operands before users; among the ready ones the earliest made comes first."""
-    waiting: dict[Node, int] = {}
-    users: dict[Node, list[Node]] = {}
-    stack = list(outputs)
+    found, stack, ascending = set[Node](), list(outputs), True
     while stack:
         node = stack.pop()
-        if node in waiting:
-            continue
-        needed = set(node.operands)
-        waiting[node] = len(needed)
+        if node not in found:
+            found.add(node)
+            stack += node.operands
+            ascending = ascending and all([x.serial < node.serial for x in node.operands])
+    nodes = sorted(found, key=lambda node: node.serial)
+    if ascending and all(a.serial < b.serial for a, b in itertools.pairwise(nodes)):
+        return iter(nodes)  # each was made after its operands, and nothing was rewritten
+    return _ordered(nodes)
+
+
+def _ordered(nodes: Sequence[Node]) -> Iterator[Node]:
+    """The same where a node may be made earlier than its operands."""
+    waiting: dict[Node, int] = {}
+    users: dict[Node, list[Node]] = {}
+    for node in nodes:
+        waiting[node] = len(needed := set(node.operands))
         for operand in needed:
             users.setdefault(operand, []).append(node)
-        stack.extend(needed)
     tie = itertools.count()
-    ready = [
-        (n.serial, next(tie), n) for n in sorted(waiting, key=lambda n: n.serial) if not waiting[n]
-    ]
-    heapq.heapify(ready)
-    while ready:
+    ready = [(node.serial, next(tie), node) for node in nodes if not waiting[node]]
+    while ready:  # in order, and so a heap
         node = heapq.heappop(ready)[2]
         yield node
         for user in users.get(node, ()):
@@ -353,11 +359,8 @@ def verify(graph: Graph) -> None:
             raise VerifyError(f"{node!r} is an input the graph {graph.name!r} does not declare")
         if node.name and named.setdefault(node.name, node) is not node:
             raise VerifyError(f"two nodes are named {node.name!r} in graph {graph.name!r}")
-    if len(graph.outputs) != len(graph.output_names):
-        raise VerifyError(
-            f"graph {graph.name!r} has {len(graph.outputs)} outputs "
-            f"and {len(graph.output_names)} names"
-        )
+    if (count := len(graph.outputs)) != (named_count := len(graph.output_names)):
+        raise VerifyError(f"graph {graph.name!r} has {count} outputs and {named_count} names")
 
 
 def labels(nodes: Iterable[Node]) -> dict[Node, str]:

@@ -32,6 +32,7 @@ from graphc.graph import (
 from graphc.ops.control import count_of
 from graphc.ops.reduce import sum_to
 from graphc.trace import Tensor
+from graphc.trace.names import unwatched
 
 
 def is_smooth(node: Node) -> bool:
@@ -54,6 +55,7 @@ def dependents(outputs: Iterable[Node], inputs: Iterable[Node]) -> list[Node]:
     return found
 
 
+@unwatched
 def pull(
     outputs: Sequence[Node], cotangents: Sequence[Tensor], inputs: Sequence[Node]
 ) -> list[Tensor | None]:
@@ -131,6 +133,7 @@ def _pull_step(node: Node, k: int, g: Tensor) -> Tensor | None:
             return None
 
 
+@unwatched
 def push(
     outputs: Sequence[Node], inputs: Sequence[Node], tangents: Sequence[Tensor]
 ) -> list[Tensor | None]:

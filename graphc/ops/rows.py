@@ -31,13 +31,22 @@ def infer_same(kinds: str, result: DType | None = None) -> Callable[..., TensorT
     """Operands of one dtype, of these kinds, broadcast together; `result` if of another dtype."""
 
     def infer(types: tuple[TensorType, ...], params: Params) -> TensorType:
+        first = types[0]
+        same = all([x is first or x == first for x in types])
+        if same and result is None and first.dtype.kind in kinds:
+            return first  # one object for many nodes, which makes the next check quick too
+        return checked(types)
+
+    def checked(types: tuple[TensorType, ...]) -> TensorType:
         first = types[0].dtype
         for x in types:
             if x.dtype != first:
                 raise DTypeError("operands must have one dtype")
             if x.dtype.kind not in kinds:
                 raise DTypeError(f"not defined for {x.dtype}")
-        return TensorType(result or first, broadcast_shapes(*(x.shape for x in types)))
+        shape = broadcast_shapes(*(x.shape for x in types))
+        same = result is None and shape == types[0].shape
+        return types[0] if same else TensorType(result or first, shape)
 
     return infer
 

@@ -346,18 +346,25 @@ def _starts(node: Node) -> list[Size]:
     return result
 
 
+FEW_OPERANDS = 8
+
+
 def _concatenate_element(at: Index, read: Reader, node: Node) -> Expr:
     (axis,) = axes(node.params)
     starts = _starts(node)
     i = at[axis]
 
-    def piece(k: int) -> Expr:
-        return read(k, (*at[:axis], i - starts[k], *at[axis + 1 :]))
+    def among(first: int, last: int) -> Expr:
+        """The element where it lies in one of the operands first, ..., last: few are asked in
+        turn, many by halves."""
+        if first == last:
+            return read(first, (*at[:axis], i - starts[first], *at[axis + 1 :]))
+        count = last - first
+        middle = first if count < FEW_OPERANDS else first + count // 2
+        test = _compare("less", i, starts[middle + 1])
+        return loops.select(test, among(first, middle), among(middle + 1, last))
 
-    value = piece(len(starts) - 1)
-    for k in reversed(range(len(starts) - 1)):
-        value = loops.select(_compare("less", i, starts[k + 1]), piece(k), value)
-    return value
+    return among(0, len(starts) - 1)
 
 
 def _transpose_concatenate(g: Value, k: int, node: Node) -> Value:

@@ -16,6 +16,7 @@ from graphc.ops.rules import CHECKPOINT, CUSTOM
 from graphc.passes.traps import watch
 from graphc.rewrite import foreign, rewrite
 from graphc.rules import DISSOLVE, EXACT, FAST, GUARD, RELEASE, STABLE
+from graphc.trace.names import unwatched
 
 Pass = Callable[[Graph], Graph]
 
@@ -95,6 +96,7 @@ def trapped(graph: Graph) -> tuple[Graph, tuple[Site, ...]]:
     return run((share,), watched), sites
 
 
+@unwatched
 def run(passes: Sequence[Pass], graph: Graph) -> Graph:
     """The passes, one after the other, with dumps and checks as the environment asks."""
     shown = os.environ.get("GRAPHC_DUMP", "")

@@ -15,7 +15,7 @@ from graphc import trees
 from graphc.errors import DTypeError, TraceError
 from graphc.graph import Graph, Node, apply, rebuild
 from graphc.ops.shape import DIMENSION, INPUT
-from graphc.trace.names import is_tracing, naming
+from graphc.trace.names import is_tracing, naming, unwatched
 from graphc.trace.tensor import Tensor, as_tensor
 from graphc.types import DType, TensorType, bool_, dtype_of, float64, int64
 
@@ -185,6 +185,7 @@ def _output_paths(out_tree: Any) -> list[str]:
     ]
 
 
+@unwatched
 def named(
     graph: Graph, found: Mapping[Node, str], paths: Sequence[str], start: int | None = None
 ) -> Graph:
@@ -269,6 +270,7 @@ class _Names:
         return name
 
 
+@unwatched
 def inline(graph: Graph, arguments: Sequence[Tensor]) -> list[Tensor]:
     """The graph's outputs with its inputs replaced by these values."""
     known = {x: argument.node for x, argument in zip(graph.inputs, arguments, strict=True)}
