@@ -5,6 +5,7 @@ Flat rows mean that the time is linear in the number of nodes. Tracing and passe
 time is not counted.
 """
 
+import itertools
 import time
 import warnings
 
@@ -48,7 +49,7 @@ def stages(nodes, derived):
     marks.append(time.process_time())
     count = len(graph.nodes)
     names = ("tracing", "passes", "lowering", "C")
-    spent = (b - a for a, b in zip(marks, marks[1:], strict=False))
+    spent = (b - a for a, b in itertools.pairwise(marks))
     return {name: t / count for name, t in zip(names, spent, strict=True)}, count
 
 

@@ -7,6 +7,7 @@ results.json and chart.svg to the folder.
 """
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -34,10 +35,11 @@ WORKLOADS = {
     "W8": "w8_lstm",
     "W9": "w9_latency",
     "W10": "w10_maths",
+    "compile": "compile_time",
     "gradients": "gradients",
     "shapes": "shapes",
 }
-ALONE = ("W1", "W9", "gradients")
+ALONE = ("W1", "W9", "compile", "gradients")
 """Measured on one thread only: nothing in them repays a second one."""
 
 
@@ -72,10 +74,9 @@ def measure(options, threads, tell):
             if threads > 1 and name in ALONE:
                 continue
             start = time.perf_counter()
-            if name == "W9":
-                import w9_latency
-
-                found += w9_latency.results(options.quick, tell)
+            if name in ("W9", "compile"):
+                module = importlib.import_module(WORKLOADS[name])
+                found += module.results(options.quick, tell)
             else:
                 found += workers.run(WORKLOADS[name], rounds, budget)
             tell(f"{name} on {threads} thread(s): {time.perf_counter() - start:.0f} s")

@@ -295,7 +295,7 @@ def walk(outputs: Iterable[Node]) -> Iterator[Node]:
         if node not in found:
             found.add(node)
             stack += node.operands
-            ascending = ascending and all([x.serial < node.serial for x in node.operands])
+            ascending = ascending and all(x.serial < node.serial for x in node.operands)
     nodes = sorted(found, key=lambda node: node.serial)
     if ascending and all(a.serial < b.serial for a, b in itertools.pairwise(nodes)):
         return iter(nodes)  # each was made after its operands, and nothing was rewritten

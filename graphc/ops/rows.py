@@ -32,7 +32,7 @@ def infer_same(kinds: str, result: DType | None = None) -> Callable[..., TensorT
 
     def infer(types: tuple[TensorType, ...], params: Params) -> TensorType:
         first = types[0]
-        same = all([x is first or x == first for x in types])
+        same = types == (first,) * len(types)  # identity first
         if same and result is None and first.dtype.kind in kinds:
             return first  # one object for many nodes, which makes the next check quick too
         return checked(types)
