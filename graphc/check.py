@@ -98,7 +98,7 @@ def check(
     graph = fn if isinstance(fn, Graph) else trace(fn, *examples, **kwargs)
     rng = np.random.default_rng(seed)
     given = trees.flatten((examples, {key: kwargs[key] for key in sorted(kwargs)}))[0]
-    leaves = _values(given or [x.type for x in graph.inputs], rng)
+    leaves = random_values(given or [x.type for x in graph.inputs], rng)
     with np.errstate(all="ignore"):
         names = list(graph.output_names)
         finding, _ = _c_against_numpy("C against NumPy", graph, leaves, names, tolerance)
@@ -109,10 +109,13 @@ def check(
         return Report(graph.name, (finding, *derivatives))
 
 
-def _values(given: Sequence[Any], rng: np.random.Generator) -> list[Array]:
-    """The arrays given, and random ones for types."""
+def random_values(
+    given: Sequence[Any], rng: np.random.Generator, sizes: Mapping[str, int] | None = None
+) -> list[Array]:
+    """The arrays given, and random ones for types; run-time dimensions are small, or as `sizes`."""
     types = [leaf_type(leaf) for leaf in given]
     dims = {name: 3 + i for i, name in enumerate(dict.fromkeys(d for t in types for d in t.dims))}
+    dims |= sizes or {}
     found = []
     for leaf, kind in zip(given, types, strict=True):
         if isinstance(leaf, TensorType | DType):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from graphc.cli import app
+from graphc.cli.waiting import progress
+from graphc.kernel.limits import Limits
 
 MODEL = '''
 import numpy as np
@@ -38,6 +44,10 @@ def branching(x):
 
 def failing(x):
     return {}["missing"]
+
+
+def vector(x, a):
+    return a * x
 '''
 
 
@@ -246,3 +256,103 @@ def test_the_installed_command_runs(model: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("loss:")
+
+
+# --- bench ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few calls, and a machine of round numbers."""
+    limits = Limits({"float32": 1e11, "float64": 5e10}, (8e10, 6e10, 4e10, 3e10, 2e10))
+    monkeypatch.setattr("graphc.bench.BUDGET", 0.0)
+    monkeypatch.setattr("graphc.kernel.profiling.BUDGET", 0.0)
+    monkeypatch.setattr("graphc.kernel.profiling.limits", lambda: limits)
+
+
+@pytest.mark.usefixtures("quick")
+def test_bench_times_the_function_and_its_gradient(model: Path) -> None:
+    code, out, err = run("bench", "model.py:network", "LAYER", "float64[n,3]", "-s", "n=20")
+    assert (code, err) == (0, "")
+    first, head, *rows, last = out.splitlines()
+    assert first == (
+        "network(params['W']: float64[3, 2], params['b']: float64[2], x: float64[20, 3])"
+    )
+    assert head.split() == ["NumPy", "C", "C,", "bound", "NumPy", "/", "C"]
+    assert [row.split("  ")[0] for row in rows] == ["function", "value and gradient"]
+    assert last.startswith("value and gradient take ")
+    assert last.endswith(" times as long as the function")
+
+
+@pytest.mark.usefixtures("quick")
+def test_bench_takes_examples_and_says_where_there_is_no_gradient(model: Path) -> None:
+    code, out, err = run("bench", "model.py:vector", "float64[n]", "0.5")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "vector(x: float64[1000], a: float64)"
+    assert [line.split("  ")[0] for line in lines[2:3]] == ["function"]
+    assert lines[3].startswith("no gradient was timed: ")
+
+
+@pytest.mark.usefixtures("quick")
+def test_bench_profiles(model: Path) -> None:
+    code, out, _ = run("bench", "model.py:network", "LAYER", "float64[n,3]", "--profile",
+                       "--draw", "heat.dot")  # fmt: skip
+    assert code == 0
+    assert "a call, median of 5" in out
+    assert "of bandwidth" in out
+    assert out.endswith("wrote heat.dot\n")
+    assert "% of " in (model / "heat.dot").read_text()
+
+
+def test_bench_refuses_sizes(model: Path) -> None:
+    code, out, err = run("bench", "model.py:network", "LAYER", "float64[n,3]", "-s", "m=20")
+    assert (code, out) == (2, "")
+    assert err == "graphc: network has no run-time dimension 'm'; its run-time dimensions are n\n"
+    _, _, err = run("bench", "model.py:network", "LAYER", "float64[n,3]", "--size", "n:20")
+    assert err == "graphc: 'n:20' is no size; write the dimension and its size: n=1000\n"
+
+
+def test_help_of_bench_shows_an_example() -> None:
+    code, out, _ = run("bench", "--help")
+    assert code == 0
+    assert "Example: graphc bench model.py:loss float64[n,3] -s n=10000" in out
+
+
+# --- progress ------------------------------------------------------------------------------------
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, patience: float, terminal: bool) -> str:
+    """What a person sees of work that ends once its spinner would be there."""
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=terminal, force_interactive=terminal)
+    monkeypatch.setattr("graphc.cli.waiting.PATIENCE", patience)
+    started = threading.Event()
+    status = console.status
+
+    def watched(message: str) -> Any:
+        made = status(message)
+        start = made.start
+        made.start = lambda: (start(), started.set())  # type: ignore[method-assign]
+        return made
+
+    console.status = watched  # type: ignore[method-assign, assignment]
+    with progress("compiling", console):
+        if terminal and patience == 0:
+            assert started.wait(60)
+    return text.getvalue()
+
+
+def test_progress_is_for_people_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "compiling …" in shown(monkeypatch, 0, True)
+    assert shown(monkeypatch, 1e6, True) == ""
+    assert shown(monkeypatch, 0, False) == ""
+
+
+def test_progress_ends_when_the_work_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True)
+    monkeypatch.setattr("graphc.cli.waiting.PATIENCE", 1e6)
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="broken"), progress("compiling", console):
+        raise ValueError("broken")
+    assert threading.active_count() == before

@@ -33,7 +33,7 @@ FLOORS = (
     ("explain",),
     ("api",),
     ("check", "jit"),
-    ("testing",),
+    ("testing", "bench"),
     ("cli", "__init__"),
 )
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}

@@ -75,7 +75,7 @@ class Profile:
         )
         return "\n".join(
             [
-                f"{self.name}: {_seconds(self.seconds)} a call, median of {self.calls}",
+                f"{self.name}: {_lap(self.seconds)} a call, median of {self.calls}",
                 *(line.rstrip() for line in shown),
                 f"One core does {peak}, and moves {self.limits.bandwidth[-1] / 1e9:.0f} GB/s from "
                 f"memory, {self.limits.bandwidth[0] / 1e9:.0f} GB/s in its first cache.",
@@ -97,9 +97,7 @@ class Profile:
         Raises:
             DrawError: Graphviz' dot is missing, an unknown format, a bad folder.
         """
-        heat = [
-            Heat(x.share, f"{_seconds(x.seconds)}, {x.share:.0%}; {_limit(x)}") for x in self.rows
-        ]
+        heat = [Heat(x.share, f"{_lap(x.seconds)}, {x.share:.0%}; {_limit(x)}") for x in self.rows]
         return emit_dot.draw(self.graph, path, "kernels", self.program, heat=heat)
 
     def __repr__(self) -> str:
@@ -202,7 +200,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         str(row.number or ""),
         title,
-        _seconds(row.seconds),
+        _lap(row.seconds),
         share,
         flops,
         *works,
@@ -224,10 +222,12 @@ def _aligned(column: int, text: str, width: int) -> str:
     return text.ljust(width) if column == 1 else text.rjust(width)
 
 
-def _seconds(value: float) -> str:
+def _lap(seconds: float) -> str:
+    return f"< {CLOCK / 1e-9:.0f} ns" if seconds < CLOCK else seconds_text(seconds)
+
+
+def seconds_text(value: float) -> str:
     """0.00000123 is 1.23 µs."""
-    if value < CLOCK:
-        return f"< {CLOCK / 1e-9:.0f} ns"
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if value >= size:
             return f"{value / size:.3g} {unit}"

@@ -1,0 +1,252 @@
+"""The command `graphc`: compile, draw, explain, check and time functions from the shell.
+
+Exit codes: 0 done, 1 a check failed, 2 bad input (usage, a function that cannot be traced), 3 the
+C or a picture could not be built.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.syntax import Syntax
+
+from graphc import build
+from graphc.api import compile, in_c
+from graphc.bench import bench as run_bench
+from graphc.check import check as run_check
+from graphc.cli.targets import UserError, arguments, load, run_users, sizes, split_names, traced
+from graphc.cli.waiting import progress
+from graphc.errors import BuildError, DrawError, GraphcError
+from graphc.explain import explain as run_explain
+
+EXIT_WRONG, EXIT_INPUT, EXIT_BUILD = 1, 2, 3
+
+app = typer.Typer(
+    name="graphc",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A NumPy function in; its gradient, its pictures and readable C out.\n\n"
+    "Exit codes: 0 done, 1 a check failed, 2 bad input, 3 the C or a picture could not be built.",
+)
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODULE:FUNCTION",
+        help="`model.py:loss`, or `package.module:loss`.",
+        show_default=False,
+    ),
+]
+Types = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TYPE",
+        help="The type of each argument: `float64` (a number), `float32[n,784]`, "
+        "`{W: float32[3,4], b: float32[4]}`, an example such as `0.5`, or the name of a value in "
+        "the module (a tuple stands for several arguments); `x=float64` by name. Without any, "
+        "the function's annotations are used.",
+        show_default=False,
+    ),
+]
+Grad = Annotated[
+    str | None,
+    typer.Option(
+        "--grad",
+        metavar="NAMES",
+        help="With its gradient by these arguments: `w13,w24`.",
+        show_default=False,
+    ),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@contextmanager
+def sentences(debug: bool) -> Iterator[None]:
+    """Errors become one sentence on stderr and an exit code."""
+    try:
+        yield
+    except (GraphcError, UserError) as error:
+        if debug:
+            traceback.print_exc()
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"graphc: {error}", markup=False
+        )
+        built = isinstance(error, BuildError | DrawError)
+        raise typer.Exit(EXIT_BUILD if built else EXIT_INPUT) from None
+
+
+def say(text: str) -> None:
+    Console(soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+# --- the commands --------------------------------------------------------------------------------
+
+
+@app.command("compile", epilog="Example: `graphc compile model.py:loss float32[n,784] -o out/`")
+def compile_command(
+    target: Target,
+    types: Types = None,
+    grad: Grad = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")] = Path("."),
+    name: Annotated[
+        str | None, typer.Option(help="The name of the C function.", show_default=False)
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the C as well.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write a function as C, a .c and a .h, and see that it compiles.
+
+    With --grad the function returns its value and then its gradient.
+    """
+    with sentences(debug):
+        with progress("tracing"):
+            graph = traced(target, types, grad)
+        if name:
+            graph = graph.renamed(name)
+        with progress("lowering to C"):
+            _, unit = in_c(graph)
+        paths = build.export(out, unit)
+        say(f"wrote {' and '.join(map(str, paths))}")
+        if show:
+            Console(soft_wrap=True).print(Syntax(unit.source, "c", background_color="default"))
+        with progress("compiling"):
+            kernel = compile(graph)
+        say(f"{kernel.signature}, workspace {kernel.workspace_bytes} bytes")
+
+
+@app.command("draw", epilog="Example: `graphc draw model.py:loss float64 float64 -o net.svg`")
+def draw_command(
+    target: Target,
+    types: Types = None,
+    grad: Grad = None,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The picture: .svg, .png, .pdf or .dot.")
+    ] = Path("graph.svg"),
+    view: Annotated[
+        str,
+        typer.Option(help="network (neurons), graph (operations) or kernels (loops)."),
+    ] = "graph",
+    debug: Debug = False,
+) -> None:
+    """Draw a function as a picture."""
+    with sentences(debug):
+        with progress("drawing"):
+            traced(target, types, grad).draw(out, view=view)
+        say(f"wrote {out}")
+
+
+@app.command("explain", epilog="Example: `graphc explain model.py:loss float64 float64 --wrt w`")
+def explain_command(
+    target: Target,
+    types: Types = None,
+    wrt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="The arguments to derive by: `w13,w24`.", show_default=False
+        ),
+    ] = None,
+    given: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Values whose derivatives are known: `a_next`.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="A file: .html, .tex or .txt.", show_default=False),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Derive the gradient step by step, as one would on paper."""
+    with sentences(debug):
+        fn, module = load(target)
+        args, named = arguments(fn, module, types or [])
+        with progress("deriving"):
+            derivation = run_users(
+                lambda: run_explain(
+                    fn, *args, wrt=split_names(wrt), given=split_names(given) or (), **named
+                )
+            )
+        if out is None:
+            say(str(derivation))
+        else:
+            say(f"wrote {derivation.save(out)}")
+
+
+@app.command("check", epilog="Example: `graphc check model.py:loss float64[n] 0.5`")
+def check_command(
+    target: Target,
+    types: Types = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="The largest relative difference that passes.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the random arguments.")] = 0,
+    debug: Debug = False,
+) -> None:
+    """Compare a function's C with NumPy, and its derivatives with finite differences."""
+    with sentences(debug):
+        fn, module = load(target)
+        args, named = arguments(fn, module, types or [])
+        with progress("comparing C with NumPy, and derivatives with differences"):
+            report = run_users(
+                lambda: run_check(fn, *args, tolerance=tolerance, seed=seed, **named)
+            )
+    say(str(report))
+    if not report.ok:
+        raise typer.Exit(EXIT_WRONG)
+
+
+@app.command("bench", epilog="Example: `graphc bench model.py:loss float64[n,3] -s n=10000`")
+def bench_command(
+    target: Target,
+    types: Types = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option("-s", "--size", metavar="NAME=NUMBER", help="A run-time dimension: `n=1000`."),
+    ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Also show where the time of the C goes.")
+    ] = False,
+    draw: Annotated[
+        Path | None,
+        typer.Option("--draw", help="Draw the profile: .svg, .png, .pdf.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the random arguments.")] = 0,
+    debug: Debug = False,
+) -> None:
+    """Time a function and its gradient, in NumPy and in C.
+
+    Arguments that are types get random values; run-time dimensions have 1000 elements unless
+    --size says otherwise.
+    """
+    with sentences(debug):
+        fn, module = load(target)
+        args, named = arguments(fn, module, types or [])
+        dims = sizes(size)
+        with progress("compiling and timing"):
+            found = run_users(lambda: run_bench(fn, *args, sizes=dims, seed=seed, **named))
+        say(str(found))
+        if profile or draw:
+            with progress("profiling"):
+                profiled = found.profile()
+            say(f"\n{profiled}")
+            if draw:
+                say(f"wrote {profiled.draw(draw)}")
+
+
+def main() -> NoReturn:
+    """The entry point."""
+    app()
+    raise SystemExit(0)
