@@ -121,20 +121,34 @@ class If:
     other: tuple[Stmt, ...]
 
 
+ROW_PANEL = 12
+
+
+def column_panel(dtype: DType) -> int:
+    """How many columns a panel has: two of the cache's lines."""
+    return 128 // dtype.bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Matrix:
     """A matrix in a buffer: its first element, and the steps between rows and between terms (the
-    elements that a product sums over)."""
+    elements that a product sums over).
+
+    On the left, rows may lie in panels of ROW_PANEL; on the right, columns, which lie side by side,
+    in panels of `column_panel`. Then `panel` is the step from one to the next; where it is None,
+    the steps run through.
+    """
 
     buffer: str
     start: Size
     row: Size
     term: Size
+    panel: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """c += left right: rows x columns, summed over terms; columns lie side by side."""
+    """c = left right, or c += left right if `add`: rows x columns, summed over terms."""
 
     dtype: DType
     rows: Size
@@ -143,6 +157,17 @@ class Contract:
     left: Matrix
     right: Matrix
     into: Matrix
+    add: bool
+
+    @property
+    def row_panel(self) -> Size:
+        """How far a panel of rows of the left operand is from the next."""
+        return self.left.row * ROW_PANEL if self.left.panel is None else self.left.panel
+
+    @property
+    def column_panel(self) -> Size:
+        """How far a panel of columns of the right operand is from the next."""
+        return column_panel(self.dtype) if self.right.panel is None else self.right.panel
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,8 +366,9 @@ def format_program(program: Program) -> str:
                     lines.append(f"{indent}# {stmt.text}")
                 case Contract():
                     shape = f"{stmt.rows} x {stmt.columns} x {stmt.terms}"
+                    sign = "+=" if stmt.add else "="
                     lines.append(
-                        f"{indent}{stmt.into.buffer} += {stmt.left.buffer} @ "
+                        f"{indent}{stmt.into.buffer} {sign} {stmt.left.buffer} @ "
                         f"{stmt.right.buffer} ({shape})"
                     )
                 case Loop():

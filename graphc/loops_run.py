@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from graphc import ops
+from graphc import loops, ops
 from graphc.errors import VerifyError
 from graphc.graph import Array
 from graphc.loops import (
+    ROW_PANEL,
     Apply,
     Assign,
     Buffer,
@@ -149,13 +150,16 @@ class _Machine:
             (m.buffer, self.size(m.start), self.size(m.row), self.size(m.term))
             for m in (stmt.left, stmt.right, stmt.into)
         )
+        row_panel, column_panel = self.size(stmt.row_panel), self.size(stmt.column_panel)
         for i, j in np.ndindex(rows, columns):
             spot = into[1] + i * into[2] + j
-            total = self.read(into[0], spot)
+            total = self.read(into[0], spot) if stmt.add else stmt.dtype.numpy.type(0)
+            across, down = divmod(i, ROW_PANEL), divmod(j, loops.column_panel(stmt.dtype))
             for p in range(terms):
-                a = self.read(left[0], left[1] + i * left[2] + p * left[3])
-                b = self.read(right[0], right[1] + p * right[3] + j)
-                total = np.add(total, np.multiply(a, b))
+                at = left[1] + across[0] * row_panel + across[1] * left[2] + p * left[3]
+                beside = right[1] + down[0] * column_panel + down[1] + p * right[3]
+                product = np.multiply(self.read(left[0], at), self.read(right[0], beside))
+                total = np.add(total, product)
             self.store(into[0], spot, total)
 
     def value(self, expr: Expr) -> Scalar:

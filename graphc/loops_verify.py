@@ -74,6 +74,7 @@ class _Checker:
             self.expr(Read(side.buffer, side.start, stmt.dtype), scope, stmt)
             self.size(side.row, scope, stmt)
             self.size(side.term, scope, stmt)
+            self.size(0 if side.panel is None else side.panel, scope, stmt)
         if stmt.into.buffer not in self.writable:
             raise VerifyError(f"{stmt.into.buffer!r} cannot be written: {stmt}")
 

@@ -279,9 +279,10 @@ class _Writer:
             return ", ".join([side.buffer + start, *(p.size(step)[0] for step in steps)])
 
         sizes = ", ".join(p.size(size)[0] for size in (stmt.rows, stmt.columns, stmt.terms))
-        left = matrix(stmt.left, stmt.left.row, stmt.left.term)
-        right, into = matrix(stmt.right, stmt.right.term), matrix(stmt.into, stmt.into.row)
-        return f"contract_{suffix}({sizes}, {left}, {right}, {into});"
+        left = matrix(stmt.left, stmt.left.row, stmt.left.term, stmt.row_panel)
+        right = matrix(stmt.right, stmt.right.term, stmt.column_panel)
+        into, add = matrix(stmt.into, stmt.into.row), str(stmt.add).lower()
+        return f"contract_{suffix}({sizes}, {left}, {right}, {into}, {add});"
 
     def loop(self, loop: Loop, depth: int) -> None:
         p = self.printer

@@ -191,5 +191,6 @@ def statement(stmt: Stmt) -> str | None:
             place = "" if stmt.index == 0 else f"[{stmt.index}]"
             return f"{stmt.buffer}{place} = {expression(stmt.value)}"
         case Contract():
-            return f"{stmt.into.buffer} += {stmt.left.buffer} @ {stmt.right.buffer}"
+            sign = "+=" if stmt.add else "="
+            return f"{stmt.into.buffer} {sign} {stmt.left.buffer} @ {stmt.right.buffer}"
     return None

@@ -46,6 +46,7 @@ from graphc.lower.sums import (
     is_open,
     is_sum,
 )
+from graphc.lower.tiles import clear
 from graphc.lower.tiling import is_tiled
 from graphc.types import Dim, Size, int64, strides
 
@@ -147,14 +148,7 @@ class Writer:
             if not wide:
                 self.locals[node] = self.sums[node]
             return [Declare(self.sums[node], zero)]
-        array = self.stored[node]
-        known = set(spot.axes[: spot.ready])
-        index = self.position(node, array, {a: Dim.named(v) for a, v in spot.bound.items()})
-        stmt: Stmt = Store(array.name, simplify(index, self.extents_of(spot, extents)), zero)
-        for axis in reversed(array.axes):
-            if axis not in known and spot.domain.extents[axis] != 1:
-                stmt = Loop(spot.bound[axis], spot.domain.extents[axis], (stmt,))
-        return [stmt]
+        return [clear(spot, self.stored[node], self.plan.loop_names[spot.ready :], extents, zero)]
 
     def finish(self, node: Node) -> list[Stmt]:
         """A finished local sum goes to its array, if it has one."""
@@ -168,9 +162,7 @@ class Writer:
             body.append(Let(self.locals[node], value, self.note(node)))
             value = Local(self.locals[node], node.dtype)
         if node in self.stored:
-            index = self.position(
-                node, self.stored[node], {a: Dim.named(v) for a, v in spot.bound.items()}
-            )
+            index = self.position(node, self.stored[node], spot.bound)
             body.append(Store(self.stored[node].name, index, value, self.note(node)))
         return body
 
@@ -190,7 +182,7 @@ class Writer:
     def computed(self, node: Node, extents: Mapping[str, Size]) -> list[Stmt]:
         """The statement of a computed node."""
         spot = self.plan.placed[node]
-        place = {axis_name(a): Dim.named(v) for a, v in spot.bound.items()}
+        place = {axis_name(a): at for a, at in spot.bound.items()}
         value = self.element(node, spot, place, extents)
         body = self.flush(value)
         if spot.ready < len(spot.path):
@@ -206,7 +198,7 @@ class Writer:
             body.append(Let(self.locals[node], value, note))
             value, note = Local(self.locals[node], node.dtype), ""
         if array is not None:
-            index = self.position(node, array, {a: Dim.named(v) for a, v in spot.bound.items()})
+            index = self.position(node, array, spot.bound)
             body.append(Store(array.name, simplify(index, extents), value, note))
         return body
 
@@ -231,9 +223,7 @@ class Writer:
             return Assign(total.name, loops.apply(combine, total, term), self.note(node))
         array = self.stored[node]
         extents = {n.var: n.extent for n in spot.path}
-        index = simplify(
-            self.position(node, array, {a: Dim.named(v) for a, v in spot.bound.items()}), extents
-        )
+        index = simplify(self.position(node, array, spot.bound), extents)
         sofar = Read(array.name, index, node.dtype)
         return Store(array.name, index, loops.apply(combine, sofar, value), self.note(node))
 
@@ -314,13 +304,16 @@ class Writer:
         if is_open(spot) or reader.path[: spot.ready] != spot.path[: spot.ready]:
             return False
         return all(
-            spot.domain.extents[axis] == 1 or index[d] == Dim.named(spot.bound[axis])
+            spot.domain.extents[axis] == 1 or index[d] == spot.bound[axis]
             for d, axis in enumerate(spot.domain.output)
         )
 
     def position(self, node: Node, array: Array, at: Mapping[int, Size]) -> Size:
         """The flat position in the node's array."""
-        flat = _flat(tuple(at.get(axis, 0) for axis in array.axes), strides(array.shape))
+        places = zip(array.axes, array.bases, strict=True)
+        flat = _flat(
+            tuple(at.get(axis, base) - base for axis, base in places), strides(array.shape)
+        )
         return array.start + flat
 
     def bind(self, value: Expr) -> Size:

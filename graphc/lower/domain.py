@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from graphc.graph import (
     Computed,
@@ -19,7 +19,8 @@ from graphc.graph import (
     View,
 )
 from graphc.loops import Expr, Literal, Position
-from graphc.lower.tiling import is_tiled
+from graphc.lower.panels import PACK, pack_extent, pack_index, panel_axis
+from graphc.lower.tiling import is_tiled, row_block, sizes_of, tiling
 from graphc.ops.reduce import label_sizes, subscripts
 from graphc.ops.shape import axes, broadcast_index
 from graphc.types import Dim, Shape, Size, strides, substitute
@@ -47,6 +48,10 @@ class Domain:
     streams: bool
     """Whether each element read is used about once, so that sharing loops pays; the others are
     contractions, which want their whole iteration space to themselves."""
+    blocks: Mapping[int, int] = field(default_factory=dict)
+    """Axes whose loop runs over blocks of so many: all of a block is computed at once."""
+    ragged: Mapping[int, Size] = field(default_factory=dict)
+    """Axes that end earlier, in the other axes."""
 
     @property
     def reduced(self) -> frozenset[int]:
@@ -93,8 +98,12 @@ def operand_indices(node: Node, extents: Shape) -> tuple[Index, ...]:
     element = node.op.element
     if isinstance(element, Reduction):
         return (index_of(extents, tuple(range(len(extents)))),)
-    if isinstance(element, Region | Sequential) or is_tiled(node):
+    if isinstance(element, Region | Sequential):
         return tuple(tuple(Dim.named(f"?{d}") for d in range(x.type.rank)) for x in node.operands)
+    if is_tiled(node):
+        return _tiled_indices(node)
+    if node.op is PACK:
+        return (pack_index(index_of(extents, tuple(range(len(extents)))), node),)
     if isinstance(element, Part):
         return ((),)
     if isinstance(element, Contraction):
@@ -105,6 +114,27 @@ def operand_indices(node: Node, extents: Shape) -> tuple[Index, ...]:
         )
     at = index_of(extents, tuple(range(len(extents))))
     return tuple(broadcast_index(at, x.shape) for x in node.operands)
+
+
+def tiled_axes(node: Node) -> dict[int, int]:
+    """The axis of each label of a tiled product that has one: the result's, then those that loops
+    sum over."""
+    _, output = subscripts(node.params)
+    return {label: axis for axis, label in enumerate((*output, *tiling(node).summed))}
+
+
+def _tiled_indices(node: Node) -> tuple[Index, ...]:
+    """Operands are read at the loops' axes; all along the others."""
+    inputs, _ = subscripts(node.params)
+    sizes, found, axis = sizes_of(node), tiling(node), tiled_axes(node)
+    looping = {*found.outer, *found.summed, *(found.rows if row_block(node) else ())}
+
+    def at(label: int) -> Size:
+        if label in looping:
+            return 0 if sizes[label] == 1 else Dim.named(axis_name(axis[label]))
+        return Dim.named(f"?{label}")
+
+    return tuple(tuple(map(at, labels)) for labels in inputs)
 
 
 def _label_axes(inputs: tuple[tuple[int, ...], ...], output: tuple[int, ...]) -> dict[int, int]:
@@ -126,6 +156,10 @@ def domain(node: Node) -> Domain:
         place = _label_axes(inputs, labels)
         extents = tuple(sizes[label] for label in place)
         output = tuple(place[label] for label in labels)
+    elif is_tiled(node):
+        sizes = sizes_of(node)
+        extents = tuple(sizes[label] for label in tiled_axes(node))
+        output = tuple(range(node.type.rank))
     else:
         extents, output = node.shape, tuple(range(node.type.rank))
     accesses: list[Access] = []
@@ -137,8 +171,14 @@ def domain(node: Node) -> Domain:
     for operand, index in zip(node.operands, operand_indices(node, extents), strict=True):
         resolve(operand, index, meet, unknown)
     order = tuple(a for a in range(len(extents)) if extents[a] != 1)
-    if isinstance(element, Part | Sequential) or is_tiled(node):
+    if isinstance(element, Part | Sequential):
         order = ()  # written all of it at once, by its region or in loops of its own
+    if is_tiled(node):
+        return _tiled_domain(node, extents, output, tuple(accesses))
+    if node.op is PACK:
+        (panel,) = index_of(extents, (panel_axis(node),))
+        ragged = {len(extents) - 1: pack_extent(node, panel)}
+        return Domain(node, extents, output, order, tuple(accesses), True, ragged=ragged)
     streams = not isinstance(element, Contraction)
     if isinstance(element, Contraction) and not is_tiled(node):
         streamed = _streamed(order, output, accesses)
@@ -149,6 +189,17 @@ def domain(node: Node) -> Domain:
             else _contraction_order(order, output, accesses, node.shape)
         )
     return Domain(node, extents, output, order, tuple(accesses), streams)
+
+
+def _tiled_domain(
+    node: Node, extents: Shape, output: tuple[int, ...], accesses: tuple[Access, ...]
+) -> Domain:
+    """Loops over labels that are in no group, and over blocks of rows; the rest at once."""
+    found, axis, block = tiling(node), tiled_axes(node), row_block(node)
+    blocks = {} if block is None else {axis[found.rows[0]]: block}
+    order = [axis[i] for i in found.outer] + list(blocks) + [axis[i] for i in found.summed]
+    looping = tuple(a for a in order if extents[a] != 1)
+    return Domain(node, extents, output, looping, accesses, False, blocks=blocks)
 
 
 def _streamed(

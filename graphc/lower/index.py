@@ -75,7 +75,7 @@ def simplify(size: Size, extents: Extents) -> Size:
             fits = _within(rest, b, extents)
             if atom.kind == "mod":
                 return rest if fits else FUNCTIONS["mod"](rest, b)
-            return whole if fits else whole + FUNCTIONS["floordiv"](rest, b)
+            return whole if fits else whole + _floordiv(rest, b)
         low, high = (a, b) if atom.kind == "min" else (b, a)
         if _ordered(low, high, extents):
             return a
@@ -84,6 +84,16 @@ def simplify(size: Size, extents: Extents) -> Size:
         return FUNCTIONS[atom.kind](a, b)
 
     return _join(map_atoms(size, resolve), extents)
+
+
+def _floordiv(a: Size, b: Size) -> Size:
+    """a // b, where (x // c) // b is x // (c b)."""
+    match a:
+        case Dim(terms=((((Func("floordiv", x, int(c)),), 1),))) if (
+            isinstance(b, int) and b > 0 < c
+        ):
+            return _floordiv(x, c * b)
+    return FUNCTIONS["floordiv"](a, b)
 
 
 def _within(rest: Size, b: Size, extents: Extents) -> bool:
@@ -106,7 +116,7 @@ def _join(size: Size, extents: Extents) -> Size:
             if not (isinstance(atom, Func) and atom.kind == "mod"):
                 continue
             rest = tuple(x for x in monomial if x is not atom)
-            quotient: Size = Dim((((Func("floordiv", atom.a, atom.b),), 1),))
+            quotient = _floordiv(atom.a, atom.b)
             factor = Dim.of({rest: coefficient})
             product = quotient * atom.b * factor
             if isinstance(product, Dim) and all(terms.get(m) == c for m, c in product.terms):

@@ -29,17 +29,16 @@ class RegionWriter:
         self.constants = constants
 
     def __call__(self, writer: Writer, node: Node, extents: Extents) -> list[Stmt]:
-        found = self.scope.regions[node]
         names = self.scope.loop_names
         outer = [_through(writer, node, x) for x in node.operands]
+        if is_tiled(node):
+            spot = writer.plan.placed[node]
+            inner = names[len(spot.path) :]
+            return write_tiled(node, spot, self.scope.stored[node], outer, inner, extents)
+        found = self.scope.regions[node]
         if isinstance(node.op.element, Sequential):
             scratch = found.own[0].name if found.own else ""
             return write_sequential(writer, node, scratch, outer, names, extents)
-        if is_tiled(node):
-            array = self.scope.stored[node]
-            return list(
-                write_tiled(node, array.name, array.start, found.copies, outer, names, extents)
-            )
         writers = {SCAN: self.scan, WHILE: self.repeat, COND: self.branch}
         stmts = writers[node.op](writer, node, found, outer, extents)
         for k, item in items_of(self.scope.graph, node).items():

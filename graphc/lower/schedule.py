@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from graphc.graph import Contraction, Graph, Node
 from graphc.lower.domain import Domain, axis_name, domain, is_computed
-from graphc.types import Dim, Size
+from graphc.lower.tiling import is_tiled
+from graphc.types import Dim, Size, floordiv, minimum, substitute
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +39,13 @@ class Block:
         self.nests.append(nest)
         self.gaps.append([])
 
+    def insert(self, at: int, other: Block) -> None:
+        """All of the other block before nests[at]."""
+        self.nests[at:at] = other.nests
+        self.gaps[at : at + 1] = [[*self.gaps[at], *other.gaps[0]], *other.gaps[1:]]
+        self.spots = {nest: 2 * k + 1 for k, nest in enumerate(self.nests)}
+        self.spots |= {x.node: 2 * k for k, steps in enumerate(self.gaps) for x in steps}
+
     def add_step(self, node: Node, after: int) -> None:
         """Before the first loop that follows the spot."""
         gap = (after + 1) // 2
@@ -54,11 +62,27 @@ class Step:
 
 @dataclass(slots=True, eq=False)
 class Nest:
-    """One loop."""
+    """One loop over an axis; or over blocks of it, or over one block."""
 
     var: str
     extent: Size
     body: Block
+    block: int = 1
+    """How many elements of the axis an iteration stands for."""
+    total: Size = 1
+    """The axis' elements, of a loop over blocks."""
+    start: Size = 0
+    """Where on the axis a loop over one block begins."""
+
+    @property
+    def index(self) -> Size:
+        """The axis' element of an iteration; of a loop over blocks, the first."""
+        return self.start + self.block * Dim.named(self.var)
+
+    @property
+    def inner(self) -> Size:
+        """How many elements a block has."""
+        return minimum(self.block, self.total - self.index)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,52 +92,101 @@ class Placed:
     domain: Domain
     path: tuple[Nest, ...]
     axes: tuple[int, ...]
-    bound: dict[int, str] = field(init=False)
-    """The loop variable of each axis that has a loop."""
+    bound: dict[int, Size] = field(init=False)
+    """The index along each axis that has a loop: inside blocks, once it is that of an element."""
     ready: int = field(init=False)
     """How many loops of the path surround the finished value: those outside the first summed
     axis."""
 
     def __post_init__(self) -> None:
-        self.bound = {axis: nest.var for nest, axis in zip(self.path, self.axes, strict=True)}
+        self.bound = self.settled(len(self.path))
         reduced = self.domain.reduced
         summed = (depth for depth, axis in enumerate(self.axes) if axis in reduced)
         self.ready = next(summed, len(self.path))
+
+    def settled(self, depth: int) -> dict[int, Size]:
+        """The index along each axis that the loops outside `depth` leave one element of."""
+        pairs = zip(self.path[:depth], self.axes[:depth], strict=True)
+        return {axis: nest.index for nest, axis in pairs if nest.block == 1}
+
+    def blocks(self, depth: int) -> dict[int, Nest]:
+        """Axes that loops outside `depth` cut into blocks and no more."""
+        last = dict(zip(self.axes[:depth], self.path[:depth], strict=True))
+        return {axis: nest for axis, nest in last.items() if nest.block != 1}
 
 
 @dataclass(slots=True, eq=False)
 class Schedule:
     root: Block
     placed: dict[Node, Placed]
+    loop_names: tuple[str, ...]
+    """Free identifiers for loops, by depth."""
     sums: dict[Nest, list[Node]] = field(default_factory=dict)
     """For each loop the nodes whose outermost summing loop it is."""
 
 
 def schedule(graph: Graph, loop_names: tuple[str, ...]) -> Schedule:
     """Place every computed node of the graph. `loop_names` are free identifiers, by depth."""
-    plan = Schedule(Block(), {})
+    plan = Schedule(Block(), {}, loop_names)
+    held: dict[Node, Domain] = {}
     for node in graph.nodes:
-        if is_computed(node):
-            _place(plan, domain(node), loop_names)
+        if not is_computed(node):
+            continue
+        work = domain(node)
+        made = [a.node for a in work.accesses if is_computed(a.node)]
+        if node.params.get("early") and all(x in held for x in made):
+            held[node] = work  # made of inputs alone: placed where its first reader wants it
+            continue
+        _place_early(plan, _taken(held, work), work)
+        _place(plan, work)
     return plan
 
 
-def _place(plan: Schedule, work: Domain, loop_names: tuple[str, ...]) -> None:
+def _taken(held: dict[Node, Domain], reader: Domain) -> list[Domain]:
+    """What the reader needs of the nodes held back, in order; held no longer."""
+    found: list[Domain] = []
+    for access in reader.accesses:
+        if access.node in held:
+            work = held.pop(access.node)
+            found += [*_taken(held, work), work]
+    return found
+
+
+def _place_early(plan: Schedule, works: list[Domain], reader: Domain) -> None:
+    """Loops of its own before those that the reader may join."""
+    if not works:
+        return
+    whole, nests = plan.root, plan.root.nests
+    used = {x for a in reader.accesses if a.node in plan.placed for x in plan.placed[a.node].path}
+    at = max((k for k, nest in enumerate(nests) if nest in used), default=len(nests))
+    plan.root = Block()
+    for work in works:
+        _place(plan, work)
+    whole.insert(at, plan.root)
+    plan.root = whole
+
+
+def _place(plan: Schedule, work: Domain) -> None:
     producers = {a.node: a for a in work.accesses if a.node in plan.placed}
     block = plan.root
     path: list[Nest] = []
     axes: list[int] = []
     remaining = list(work.order)
+    cut: dict[int, Nest] = {}
     while remaining:
         inside = [x for x in producers if plan.placed[x].path[: len(path)] == tuple(path)]
-        found = _join(plan, work, block, len(path), remaining, inside)
+        asked = Asked(plan, work, len(path), remaining, cut, inside)
+        found = _join(asked, block)
         if found is None:
-            nest = Nest(loop_names[len(path)], work.extents[remaining[0]], Block())
-            block.add_nest(nest)
             axis = remaining[0]
+            nest = _new(work, plan.loop_names[len(path)], axis, cut, path, axes)
+            block.add_nest(nest)
         else:
             nest, axis = found
-        remaining.remove(axis)
+        if nest.block != 1:
+            cut[axis] = nest
+        if nest.block == 1 or axis in work.blocks:
+            remaining.remove(axis)
         path.append(nest)
         axes.append(axis)
         block = nest.body
@@ -122,6 +195,39 @@ def _place(plan: Schedule, work: Domain, loop_names: tuple[str, ...]) -> None:
     spot = plan.placed[work.node] = Placed(work, tuple(path), tuple(axes))
     if spot.ready < len(path):
         plan.sums.setdefault(path[spot.ready], []).append(work.node)
+
+
+def _new(
+    work: Domain,
+    var: str,
+    axis: int,
+    cut: dict[int, Nest],
+    path: list[Nest],
+    axes: list[int],
+) -> Nest:
+    """A loop of the node's own over an axis."""
+    if axis in work.blocks:
+        size, total = work.blocks[axis], work.extents[axis]
+        return Nest(var, floordiv(total + size - 1, size), Block(), size, total)
+    if axis in cut:
+        return Nest(var, cut[axis].inner, Block(), start=cut[axis].index)
+    extent = work.ragged.get(axis, work.extents[axis])
+    at = {axis_name(a): nest.index for a, nest in zip(axes, path, strict=True)}
+    return Nest(var, substitute(extent, at), Block())
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A node that looks for a loop to join, so deep."""
+
+    plan: Schedule
+    work: Domain
+    depth: int
+    remaining: list[int]
+    cut: dict[int, Nest]
+    """Axes that loops outside cut into blocks."""
+    producers: list[Node]
+    """Those inside the loops outside."""
 
 
 def _last_needed(plan: Schedule, block: Block, depth: int, producers: list[Node]) -> int:
@@ -133,40 +239,27 @@ def _last_needed(plan: Schedule, block: Block, depth: int, producers: list[Node]
     return last
 
 
-def _join(
-    plan: Schedule,
-    work: Domain,
-    block: Block,
-    depth: int,
-    remaining: list[int],
-    producers: list[Node],
-) -> tuple[Nest, int] | None:
+def _join(asked: Asked, block: Block) -> tuple[Nest, int] | None:
     """A loop of the block that the node may join, and the axis it then runs over."""
-    if not work.streams:
+    if not asked.work.streams and not is_tiled(asked.work.node):
         return None
-    last = _last_needed(plan, block, depth, producers)
+    last = _last_needed(asked.plan, block, asked.depth, asked.producers)
     first = (last + 1) // 2
     holder = [first - 1] if last % 2 else []
     for k in (*(k for k in holder if k >= 0), *reversed(range(first, len(block.nests)))):
         nest = block.nests[k]
-        axis = _fits(plan, work, nest, depth, remaining, producers)
+        axis = _fits(asked, nest)
         if axis is not None:
             return nest, axis
     return None
 
 
-def _fits(
-    plan: Schedule,
-    work: Domain,
-    nest: Nest,
-    depth: int,
-    remaining: list[int],
-    producers: list[Node],
-) -> int | None:
+def _fits(asked: Asked, nest: Nest) -> int | None:
     """The axis along which the node can share the loop, None when it cannot."""
+    work, depth = asked.work, asked.depth
     chosen: int | None = None
-    for producer in producers:
-        spot = plan.placed[producer]
+    for producer in asked.producers:
+        spot = asked.plan.placed[producer]
         if len(spot.path) <= depth or spot.path[depth] is not nest:
             continue
         if depth >= spot.ready:
@@ -174,15 +267,32 @@ def _fits(
         dimension = spot.domain.output.index(spot.axes[depth])
         for access in work.accesses:
             if access.node is producer:
-                axis = _axis_of(access.index[dimension], remaining)
+                axis = _axis_of(access.index[dimension], asked.remaining)
                 if axis is None or (chosen is not None and axis != chosen):
                     return None
                 chosen = axis
     if chosen is None:
-        chosen = remaining[0]
-    if isinstance(work.node.op.element, Contraction) and chosen != remaining[0]:
-        return None  # it would run across its operand's memory
-    return chosen if work.extents[chosen] == nest.extent else None
+        if nest.block != 1 or is_tiled(work.node):
+            return None  # nothing of what it computes is used
+        chosen = asked.remaining[0]
+    if isinstance(work.node.op.element, Contraction) and not is_tiled(work.node):
+        if chosen != asked.remaining[0]:
+            return None  # it would run across its operand's memory
+    return chosen if _same_loop(asked, nest, chosen) else None
+
+
+def _same_loop(asked: Asked, nest: Nest, axis: int) -> bool:
+    """Whether a loop of the node's own over the axis would run as this one does."""
+    work = asked.work
+    if axis in asked.cut:
+        outer = asked.cut[axis]
+        return nest.block == 1 and nest.start == outer.index and nest.extent == outer.inner
+    if axis in work.ragged or nest.start != 0:
+        return False
+    if nest.block != 1:
+        inside = not is_tiled(work.node) or axis in work.blocks
+        return inside and nest.total == work.extents[axis]
+    return axis not in work.blocks and work.extents[axis] == nest.extent
 
 
 def _axis_of(index: Size, remaining: list[int]) -> int | None:

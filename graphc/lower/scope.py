@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from graphc.graph import Computed, Graph, Node, Part, Region, Sequential, Sort, View, apply, rebuild
+from graphc.graph import Graph, Node, Part, Region, Sequential, Sort, apply, rebuild
 from graphc.loops import Buffer
 from graphc.lower.domain import is_computed
+from graphc.lower.layout import lay_out
 from graphc.lower.naming import Names
 from graphc.lower.schedule import Schedule, schedule
 from graphc.lower.storage import Array, Target, arrays
-from graphc.lower.tiles import packed
-from graphc.lower.tiling import is_tiled, tiling
 from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
 from graphc.ops.elementwise import CAST
 from graphc.ops.shape import axes
@@ -55,8 +54,6 @@ class RegionPlan:
     results: list[str | None] = field(default_factory=list)
     own: list[Buffer] = field(default_factory=list)
     scopes: list[Scope] = field(default_factory=list)
-    copies: dict[int, str] = field(default_factory=dict)
-    """For a contraction the operands that are copied first, and the arrays of the copies."""
     var: str = ""
 
     def add(self, name: str, node: Node, shape: Shape | None = None) -> None:
@@ -94,28 +91,6 @@ def with_single_items(graph: Graph) -> Graph:
     return replace(graph, outputs=tuple(image[x] for x in graph.outputs))
 
 
-def with_stored_operands(graph: Graph) -> Graph:
-    """What a tiled product reads through guards (a padded image, say) is stored first, below the
-    views of it: windows of it then lie in memory and need no copy of their own."""
-    copies: dict[Node, Node] = {}
-
-    def through(node: Node) -> Node:
-        if isinstance(node.op.element, Computed) and node.operands:
-            return copies.setdefault(node, apply(CAST, node, dtype=node.dtype))
-        if not isinstance(node.op.element, View):
-            return node
-        inner = through(node.operands[0])
-        return node if inner is node.operands[0] else replace(node, operands=(inner,))
-
-    def change(node: Node) -> Node:
-        if not is_tiled(node):
-            return node
-        return replace(node, operands=tuple(map(through, node.operands)))
-
-    image = rebuild(graph.outputs, change, {x: x for x in graph.inputs})
-    return replace(graph, outputs=tuple(image[x] for x in graph.outputs))
-
-
 def plan_scope(
     graph: Graph,
     targets: Callable[[Graph], Mapping[Node, Target]],
@@ -123,7 +98,7 @@ def plan_scope(
     loop_names: Sequence[str],
 ) -> Scope:
     """Settle a graph's loops and arrays. `targets` says which outputs lie in given arrays."""
-    graph = with_stored_operands(with_computed_outputs(with_single_items(graph)))
+    graph = lay_out(with_computed_outputs(with_single_items(graph)))
     outputs = targets(graph)
     plan = schedule(graph, tuple(loop_names))
     wanted = arrays(graph, plan, outputs, dict.fromkeys(graph.nodes, ""))
@@ -135,7 +110,7 @@ def plan_scope(
     regions = {
         node: _plan_region(node, graph, stored, names, loop_names)
         for node in plan.placed
-        if isinstance(node.op.element, Region | Sequential) or is_tiled(node)
+        if isinstance(node.op.element, Region | Sequential)
     }
     given = frozenset(name for name, _ in outputs.values())
     return Scope(graph, plan, stored, regions, tuple(loop_names), given)
@@ -162,13 +137,6 @@ def _plan_region(
         if isinstance(region.op.element, Sort):  # merges a row into an array beside it
             (axis,) = axes(region.params)
             found.add(names.take("merged"), region, (region.shape[axis],))
-        return found
-    tiles = tiling(region)
-    if tiles is not None:
-        for k in packed(region, tiles, stored):
-            shape = tuple(tiles.sizes[i] for i in tiles.order(region, k))
-            found.copies[k] = names.take("packed")
-            found.add(found.copies[k], region, shape)
         return found
     items = items_of(graph, region)
     planner = {SCAN: _plan_scan, WHILE: _plan_while, COND: _plan_cond}[region.op]

@@ -52,6 +52,8 @@ class Array:
     shape: Shape
     depth: int
     """How many loops of the node's path lie outside: it holds one iteration of those."""
+    bases: tuple[Size, ...]
+    """Where on each axis it begins: at the block of rows at hand, say."""
     start: Size = 0
     """Where in the named array it begins, in elements: a row of a stack, say."""
 
@@ -74,14 +76,14 @@ def is_local(reader: Placed, access: Access, spot: Placed) -> bool:
     """Whether the value is a local of the reader: same iteration of every loop that makes it."""
     ready = spot.ready
     if any(
-        axis not in spot.axes[:ready]
+        axis not in spot.settled(ready)
         for axis in spot.domain.output
         if spot.domain.extents[axis] != 1
     ):
         return False
     if reader.path[:ready] != spot.path[:ready]:
         return False
-    own = {Dim.named(axis_name(axis)): var for axis, var in reader.bound.items()}
+    own = {Dim.named(axis_name(axis)): at for axis, at in reader.bound.items()}
     for dimension, axis in enumerate(spot.domain.output):
         if spot.domain.extents[axis] == 1:
             continue
@@ -175,5 +177,7 @@ def arrays(
 
 def _array(name: str, spot: Placed, depth: int) -> Array:
     outside = spot.axes[:depth]
-    axes = tuple(a for a in spot.domain.output if a not in outside)
-    return Array(name, axes, tuple(spot.domain.extents[a] for a in axes), depth)
+    extents, cut = spot.domain.extents, spot.blocks(depth)
+    axes = tuple(a for a in spot.domain.output if a not in outside or a in cut)
+    shape = tuple(cut[a].block if a in cut else extents[a] for a in axes)
+    return Array(name, axes, shape, depth, tuple(cut[a].index if a in cut else 0 for a in axes))

@@ -1,74 +1,170 @@
-"""Which contractions are matrix products that register tiles speed up."""
+"""Which contractions are matrix products in register tiles, and how their labels are grouped."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from graphc.graph import Contraction, Node
-from graphc.ops.reduce import label_sizes, subscripts
-from graphc.types import Size
+from graphc.ops.leaves import axes
+from graphc.ops.reduce import EINSUM, label_sizes, subscripts
+from graphc.types import Size, product
 
 SMALLEST = 4096
 """Products with fewer multiplications stay plain loops."""
-LEAST_ROWS, LEAST_COLUMNS, LEAST_TERMS = 4, 16, 8
+LEAST_ROWS, LEAST_COLUMNS, LEAST_TERMS = 4, 8, 8
+UNKNOWN = 1024
+"""What a size known only at run time counts as."""
+ENOUGH_ROWS = 48
+"""So many rows, and the labels outside them become loops: what they make stays in the cache."""
 
 Labels = tuple[int, ...]
+GROUPS = ("sides", "rows", "columns", "terms", "outer", "summed")
+
+TILED = replace(EINSUM)
+"""An einsum in tiles: `tiling` says how."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """c[m, n] += sum over k of left[m, k] right[k, n], inside loops over the other labels."""
+    """c[rows, columns] = sum over terms of left[rows, terms] right[terms, columns].
+
+    Each group of labels counts as one axis, the last label fastest.
+    """
 
     left: int
     right: int
     """Which operand is which."""
-    m: int
-    n: int
-    k: int
-    others: Labels
-    sizes: Mapping[int, Size]
+    rows: Labels
+    columns: Labels
+    terms: Labels
+    outer: Labels
+    """Labels of the result with loops around the product."""
+    summed: Labels
+    """Labels with loops in which the products add up."""
 
-    def order(self, node: Node, operand: int) -> Labels:
-        """The labels of a packed copy of the operand: n runs fastest on the right."""
-        inputs, _ = subscripts(node.params)
-        labels = inputs[operand]
-        return (*(i for i in labels if i != self.n), *(i for i in labels if i == self.n))
+    def params(self) -> dict[str, Labels]:
+        """The same as parameters of a node."""
+        sides = (self.left, self.right)
+        groups = (sides, self.rows, self.columns, self.terms, self.outer, self.summed)
+        return {f"tiling_{name}": labels for name, labels in zip(GROUPS, groups, strict=True)}
 
 
-def tiling(node: Node) -> Tiling | None:
+def is_tiled(node: Node) -> bool:
+    return node.op is TILED
+
+
+def tiling(node: Node) -> Tiling:
+    """How a tiled node is grouped."""
+    (left, right), *groups = (axes(node.params, f"tiling_{name}") for name in GROUPS)
+    return Tiling(left, right, *groups)
+
+
+def sizes_of(node: Node) -> dict[int, Size]:
+    """The size of each label of an einsum."""
+    inputs, _ = subscripts(node.params)
+    return dict(label_sizes(tuple(x.shape for x in node.operands), inputs))
+
+
+def count(sizes: Iterable[Size]) -> int:
+    """About how many elements: sizes known only at run time count as large."""
+    return math.prod(size if isinstance(size, int) else UNKNOWN for size in sizes)
+
+
+def candidate(node: Node) -> Tiling | None:
     """How a contraction is a matrix product; None where it is none, or too small to gain."""
     if not isinstance(node.op.element, Contraction) or len(node.operands) != 2:
         return None
     inputs, output = subscripts(node.params)
-    if node.dtype.kind != "f" or not output:
+    if node.dtype.kind != "f" or not output or any(len(set(x)) != len(x) for x in inputs):
         return None
-    sizes = label_sizes(tuple(x.shape for x in node.operands), inputs)
-    n = output[-1]
-    if (n in inputs[0]) == (n in inputs[1]):
+    if (output[-1] in inputs[0]) == (output[-1] in inputs[1]):
         return None
-    right = 1 if n in inputs[1] else 0
-    left = 1 - right
-    rows = [i for i in output if i in inputs[left] and i not in inputs[right]]
-    terms = [i for i in inputs[right] if i in inputs[left] and i not in output]
+    sizes = sizes_of(node)
+    right = 1 if output[-1] in inputs[1] else 0
+    beside, above = set(inputs[right]), set(inputs[1 - right])
+    columns = _suffix(output, beside - above)
+    rows = _rows(output, above - beside, sizes)
+    terms = tuple(i for i in inputs[right] if i in above and i not in output)
     if not rows or not terms:
         return None
-    m, k = _largest(rows, sizes), _largest(terms, sizes)
-    least = {m: LEAST_ROWS, n: LEAST_COLUMNS, k: LEAST_TERMS}
-    known = {i: size for i in least if isinstance(size := sizes[i], int)}
-    if any(size < least[i] for i, size in known.items()):
+    taken = {*rows, *columns, *terms}
+    outer = tuple(i for i in output if i not in taken)
+    summed = tuple(i for i in sizes if i not in taken and i not in output)
+    found = Tiling(1 - right, right, rows, columns, terms, outer, summed)
+    return found if _gains(found, sizes) else None
+
+
+def _suffix(output: Labels, allowed: set[int]) -> Labels:
+    """The last labels of the result, as far as they are allowed."""
+    start = len(output)
+    while start and output[start - 1] in allowed:
+        start -= 1
+    return output[start:]
+
+
+def _rows(output: Labels, allowed: set[int], sizes: dict[int, Size]) -> Labels:
+    """The neighbours in the result that count most; of many, the last that suffice."""
+    runs: list[list[int]] = [[]]
+    for label in output:
+        if label in allowed:
+            runs[-1].append(label)
+        elif runs[-1]:
+            runs.append([])
+    run = max(reversed(runs), key=lambda labels: count(sizes[i] for i in labels))
+    taken: list[int] = []
+    for label in reversed(run):
+        if taken and count(sizes[i] for i in taken) >= ENOUGH_ROWS:
+            break
+        taken.insert(0, label)
+    return tuple(taken)
+
+
+def _gains(found: Tiling, sizes: dict[int, Size]) -> bool:
+    groups = (
+        (found.rows, LEAST_ROWS),
+        (found.columns, LEAST_COLUMNS),
+        (found.terms, LEAST_TERMS),
+    )
+    totals = [(product(sizes[i] for i in labels), least) for labels, least in groups]
+    known = [(total, least) for total, least in totals if isinstance(total, int)]
+    if any(total < least for total, least in known):
+        return False
+    return len(known) < len(totals) or math.prod(total for total, _ in known) >= SMALLEST
+
+
+ROW_BLOCK, SMALL_ROW_BLOCK = 96, 48
+SECOND_CACHE = 256 * 1024
+"""Bytes that stay in the second cache beside what else is there."""
+
+
+def row_block(node: Node) -> int | None:
+    """How many rows are made at a time, so that what uses them finds them in the cache; None: all.
+
+    A multiple of the rows of a panel.
+    """
+    found, sizes = tiling(node), sizes_of(node)
+    if len(found.rows) != 1:
         return None
-    if len(known) == 3 and math.prod(known.values()) < SMALLEST:
-        return None
-    others = tuple(i for i in sizes if i not in (m, n, k))
-    return Tiling(left, right, m, n, k, others, sizes)
+    rows = sizes[found.rows[0]]
+    columns = count(sizes[i] for i in found.columns)
+    held = columns * count(sizes[i] for i in found.terms) * node.dtype.bytes
+    block = ROW_BLOCK if held > SECOND_CACHE else SMALL_ROW_BLOCK
+    fits = SECOND_CACHE // (columns * node.dtype.bytes)
+    block = max(12, min(block, fits // 12 * 12))
+    if not isinstance(rows, int):
+        return block
+    parts = -(-rows // block)
+    return None if parts == 1 else -(-rows // (12 * parts)) * 12
 
 
-def _largest(labels: Sequence[int], sizes: Mapping[int, Size]) -> int:
-    """The label with the largest size; one known only at run time counts as large."""
-    return max(reversed(labels), key=lambda i: size if isinstance(size := sizes[i], int) else 1024)
-
-
-def is_tiled(node: Node) -> bool:
-    return tiling(node) is not None
+def group_index(labels: Sequence[int], sizes: dict[int, Size], at: Size) -> dict[int, Size]:
+    """The index along each label of a group, the group itself at `at`."""
+    index: dict[int, Size] = {}
+    step: Size = 1
+    for place, label in reversed(list(enumerate(labels))):
+        digit = at // step if step != 1 else at
+        index[label] = digit if place == 0 else digit % sizes[label]
+        step = step * sizes[label]
+    return index

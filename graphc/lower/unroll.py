@@ -29,7 +29,7 @@ from graphc.loops import (
     values,
 )
 from graphc.lower.naming import Names
-from graphc.types import Size, names, substitute
+from graphc.types import Dim, Size, names, substitute
 
 MOST_ROUNDS = 256
 GROWTH = 24
@@ -111,8 +111,21 @@ def _round(body: tuple[Stmt, ...], at: Mapping[str, Size]) -> list[Stmt]:
                 found.append(Let(name, _at(value, at), note))
             case Store(buffer, index, value, note):
                 found.append(Store(buffer, substitute(index, at), _at(value, at), note))
-    used = {p.name for s in found for v in values(s) for p in parts(v) if isinstance(p, Local)}
+    used = {name for stmt in found for name in _read(stmt)}
     return [stmt for stmt in found if not isinstance(stmt, Let) or stmt.name in used]
+
+
+def _read(stmt: Stmt) -> Iterator[str]:
+    """The locals that a statement reads, as values and as indices."""
+    if isinstance(stmt, Store):
+        yield from names(stmt.index)
+    for value in values(stmt):
+        for part in parts(value):
+            match part:
+                case Local(name):
+                    yield name
+                case Read(_, size) | Position(size):
+                    yield from names(size)
 
 
 def _at(value: Expr, at: Mapping[str, Size]) -> Expr:
@@ -149,9 +162,17 @@ def _renamed(body: list[Stmt], fresh: Names) -> Iterator[Stmt]:
     """With locals of their own names, for the rounds share one block now."""
     new: dict[str, str] = {}
 
+    def moved(size: Size) -> Size:
+        return substitute(size, {old: Dim.named(name) for old, name in new.items()})
+
     def change(part: Expr) -> Expr | None:
-        if isinstance(part, Local) and part.name in new:
-            return Local(new[part.name], part.dtype)
+        match part:
+            case Local(name, dtype) if name in new:
+                return Local(new[name], dtype)
+            case Read(buffer, index, dtype):
+                return Read(buffer, moved(index), dtype)
+            case Position(size):
+                return replace(part, size=moved(size))
         return None
 
     for stmt in body:
@@ -161,7 +182,8 @@ def _renamed(body: list[Stmt], fresh: Names) -> Iterator[Stmt]:
                 new[name] = fresh.fresh()
                 yield Let(new[name], value, note)
             case Store():
-                yield replace(stmt, value=replace_parts(stmt.value, change))
+                value = replace_parts(stmt.value, change)
+                yield replace(stmt, index=moved(stmt.index), value=value)
 
 
 __all__ = ["unroll"]

@@ -66,7 +66,12 @@ def _read(body: tuple[Stmt, ...]) -> Iterator[str]:
             yield from names(stmt.extent)
         if isinstance(stmt, Contract):
             for side in (stmt.left, stmt.right, stmt.into):
-                for size in (side.start, side.row, side.term):
+                for size in (
+                    side.start,
+                    side.row,
+                    side.term,
+                    0 if side.panel is None else side.panel,
+                ):
                     yield from names(size)
         for value in values(stmt):
             for part in parts(value):

@@ -33,8 +33,8 @@ void exercise1_dataset(const double *restrict w, const double *restrict X,
     /* d_mu = -(1 / n / sigma) sign(t - mu) */
     /* d_w = d_mu @ X */
     double v3 = 0.0;
-    for (int64_t j = 0; j < d; ++j)
-        d_w[j] = 0.0;
+    for (int64_t i = 0; i < d; ++i)
+        d_w[i] = 0.0;
     for (int64_t i = 0; i < n; ++i) {
         double mu = 0.0;
         GRAPHC_SIMD_SUM(mu)

@@ -89,8 +89,8 @@ void exercise3(const double *restrict a, const double *restrict W, const double 
     double *const v0 = workspace;            /* [h] */
 
     /* forward */
-    for (int64_t j = 0; j < h; ++j)
-        v0[j] = 0.0;
+    for (int64_t i = 0; i < h; ++i)
+        v0[i] = 0.0;
     for (int64_t i = 0; i < d; ++i) {
         for (int64_t j = 0; j < h; ++j)
             v0[j] += a[i] * W[i * h + j];

@@ -37,11 +37,11 @@ void softmax_step(const double *restrict W, const double *restrict b, const doub
     /* d_z = (-1 / n) t + (-sum((-1 / n) t, axis=1) / sum(exp ... */
     /* d_b = sum(d_z, axis=0) */
     double v5 = 0.0;
-    for (int64_t j = 0; j < 3; ++j)
-        d_b[j] = 0.0;
+    for (int64_t i = 0; i < 3; ++i)
+        d_b[i] = 0.0;
     for (int64_t i = 0; i < n; ++i) {
-        for (int64_t k = 0; k < 3; ++k)
-            v0[k] = 0.0;
+        for (int64_t j = 0; j < 3; ++j)
+            v0[j] = 0.0;
         for (int64_t j = 0; j < 4; ++j) {
             for (int64_t k = 0; k < 3; ++k)
                 v0[k] += x[i * 4 + j] * W[j * 3 + k];
@@ -83,8 +83,8 @@ void softmax_step(const double *restrict W, const double *restrict b, const doub
     /* backward and update */
     /* d_W = x.T @ d_z */
     for (int64_t i = 0; i < 4; ++i) {
-        for (int64_t k = 0; k < 3; ++k)
-            d_W[k] = 0.0;
+        for (int64_t j = 0; j < 3; ++j)
+            d_W[j] = 0.0;
         for (int64_t j = 0; j < n; ++j) {
             for (int64_t k = 0; k < 3; ++k)
                 d_W[k] += d_z[j * 3 + k] * x[j * 4 + i]; /* z = x @ W + b */

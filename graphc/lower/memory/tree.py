@@ -84,7 +84,8 @@ def _block(
 def _own(stmt: Stmt, loops: tuple[Loop, ...]) -> Iterator[Access]:
     """What a statement itself reads, then writes."""
     if isinstance(stmt, Contract):
-        for side in (stmt.left, stmt.right, stmt.into):
+        read = (stmt.left, stmt.right, stmt.into) if stmt.add else (stmt.left, stmt.right)
+        for side in read:
             yield Access(side.buffer, None, False, loops)
         yield Access(stmt.into.buffer, None, True, loops)
         return

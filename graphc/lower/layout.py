@@ -1,0 +1,226 @@
+"""How the operands of tiled products lie in memory: as they are, or copied into panels first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from graphc.graph import Computed, Constant, Graph, Index, Node, View, apply, rebuild
+from graphc.loops import ROW_PANEL, Expr, Literal, Read, column_panel
+from graphc.lower.domain import is_computed, resolve, unknown
+from graphc.lower.index import simplify
+from graphc.lower.panels import copied, packed
+from graphc.lower.tiling import TILED, Tiling, candidate, count, group_index, sizes_of
+from graphc.ops.reduce import subscripts
+from graphc.ops.shape import TRANSPOSE
+from graphc.types import Dim, Size, product, strides, substitute
+
+LONGEST_TERM_STEP = {"left": 1024, "right": 2048}
+"""Bytes. Where neighbouring terms lie farther apart, tiles miss the first cache: worth a copy."""
+WORTH_COPYING = {"left": 64, "right": 32}
+"""So many columns that use each element of the left operand, rows for the right."""
+LARGEST_COPY = 1 << 17
+"""Elements. Larger copies are made in parts, in a loop over the first label, where there is one."""
+ENOUGH_TERMS = 32
+"""So many terms, and the labels outside them become loops: what they copy stays in the cache."""
+
+ROWS, COLUMNS, TERMS = "?m", "?n", "?k"
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Where a matrix lies: its first element, the steps between rows (or columns) and terms, and
+    between panels of rows (or columns) if it lies in panels."""
+
+    start: Size
+    across: Size
+    term: Size
+    panel: Size | None
+
+
+def steps_of(
+    flat: Size, across: str, width: int, extents: Mapping[str, Size], unit: bool
+) -> Steps | None:
+    """The steps of a flat index along `across` and TERMS; None if it is not linear in them.
+
+    `unit`: neighbours across must lie side by side.
+    """
+    whole = _linear(simplify(flat, extents), (across, TERMS))
+    if whole is not None and not (unit and extents.get(across) != 1 and whole[1] != 1):
+        return Steps(whole[0], whole[1], whole[2], None)
+    panel, place = f"{across}/", f"{across}%"
+    inner = {**extents, panel: (extents[across] + width - 1) // width, place: width}
+    split = substitute(flat, {across: Dim.named(panel) * width + Dim.named(place)})
+    parts = _linear(simplify(split, inner), (panel, place, TERMS))
+    if parts is None or parts[2] != 1:
+        return None
+    return Steps(parts[0], parts[2], parts[3], parts[1])
+
+
+def _linear(flat: Size, variables: tuple[str, ...]) -> tuple[Size, ...] | None:
+    """(value at zero, step along each variable) of a flat index linear in the variables."""
+    zero: dict[str, Size] = dict.fromkeys(variables, 0)
+    start = substitute(flat, zero)
+    steps = [substitute(flat, {**zero, var: 1}) - start for var in variables]
+    again = start
+    for var, step in zip(variables, steps, strict=True):
+        again = again + step * Dim.named(var)
+    return (start, *steps) if again == flat else None
+
+
+def group_extents(node: Node, found: Tiling) -> dict[str, Size]:
+    sizes = sizes_of(node)
+    groups = {ROWS: found.rows, COLUMNS: found.columns, TERMS: found.terms}
+    return {name: product(sizes[i] for i in labels) for name, labels in groups.items()}
+
+
+def side_index(node: Node, found: Tiling, k: int, at: Mapping[int, Size]) -> Index:
+    """Where operand k is read: its groups at ROWS or COLUMNS and TERMS, other labels as given."""
+    inputs, _ = subscripts(node.params)
+    return tuple({**at, **groups_at(node, found)}[label] for label in inputs[k])
+
+
+def groups_at(node: Node, found: Tiling) -> dict[int, Size]:
+    """The index along each grouped label."""
+    sizes = sizes_of(node)
+    index: dict[int, Size] = {}
+    for name, labels in ((ROWS, found.rows), (COLUMNS, found.columns), (TERMS, found.terms)):
+        index |= group_index(labels, sizes, Dim.named(name))
+    return index
+
+
+def lies(node: Node, found: Tiling, k: int) -> Steps | None:
+    """How operand k lies in memory as it is; None where tiles cannot read it so."""
+    met: list[Expr] = []
+
+    def meet(operand: Node, index: Index) -> Expr:
+        flat: Size = 0
+        for i, step in zip(index, strides(operand.shape), strict=True):
+            flat = flat + i * step
+        there = is_computed(operand) or operand.op.name == "input" or _is_table(operand)
+        met.append(Read("x", flat, operand.dtype) if there else Literal(0, operand.dtype))
+        return met[-1]
+
+    outer = {i: Dim.named(f"?{i}") for i in (*found.outer, *found.summed)}
+    expr = resolve(node.operands[k], side_index(node, found, k, outer), meet, unknown)
+    if not met or expr is not met[-1] or not isinstance(expr, Read):
+        return None
+    sizes = sizes_of(node)
+    extents = group_extents(node, found) | {f"?{i}": sizes[i] for i in outer}
+    if k == found.right:
+        return steps_of(expr.index, COLUMNS, column_panel(node.dtype), extents, unit=True)
+    return steps_of(expr.index, ROWS, ROW_PANEL, extents, unit=False)
+
+
+def _is_table(node: Node) -> bool:
+    if node.op.name != "constant":
+        return False
+    held = node.params["value"]
+    array = held.array if isinstance(held, Constant) else None
+    return array is not None and array.size > 1 and bool((array != array.reshape(-1)[0]).any())
+
+
+def wants_copy(node: Node, found: Tiling, k: int) -> bool:
+    """Whether operand k is copied into panels first."""
+    steps = lies(node, found, k)
+    if steps is None:
+        return True
+    if steps.panel is not None:
+        return False
+    side = "right" if k == found.right else "left"
+    sizes = sizes_of(node)
+    uses = count(sizes[i] for i in (found.rows if side == "right" else found.columns))
+    far = not isinstance(steps.term, int) or abs(steps.term) * node.dtype.bytes
+    return uses >= WORTH_COPYING[side] and (far is True or far >= LONGEST_TERM_STEP[side])
+
+
+def shrink(node: Node, found: Tiling) -> Tiling:
+    """Groups so small that no copy of an operand is large: first labels become loops."""
+    sizes = sizes_of(node)
+    for k in (found.right, found.left):
+        while wants_copy(node, found, k):
+            own = found.columns if k == found.right else found.rows
+            across, along = (count(sizes[i] for i in g) for g in (own, found.terms))
+            many = count(sizes[i] for i in found.terms[1:]) >= ENOUGH_TERMS
+            if across * along <= LARGEST_COPY and not (many and len(found.terms) > 1):
+                break
+            if len(found.terms) > 1:
+                found = replace(
+                    found, terms=found.terms[1:], summed=(*found.summed, found.terms[0])
+                )
+            elif len(own) > 1:
+                outer = tuple(i for i in subscripts(node.params)[1] if i in (*found.outer, own[0]))
+                group = {"columns" if k == found.right else "rows": own[1:]}
+                found = replace(found, outer=outer, **group)  # type: ignore[arg-type]  # a group
+            else:
+                break
+    return found
+
+
+def lay_out(graph: Graph) -> Graph:
+    """Contractions that tiles speed up, with their operands laid out for them."""
+    stored: dict[Node, Node] = {}
+    copies: dict[tuple[object, ...], Node] = {}
+
+    def change(node: Node) -> Node:
+        found = candidate(node)
+        if found is None:
+            return node
+        operands = tuple(
+            _through(x, stored, node, _is_early(node, found, k))
+            for k, x in enumerate(node.operands)
+        )
+        node = replace(node, operands=operands)
+        found = shrink(node, found)
+        inputs, _ = subscripts(node.params)
+        for k in (found.left, found.right):
+            if wants_copy(node, found, k):
+                key = (operands[k], inputs[k], k == found.right, found)
+                if key not in copies:
+                    copies[key] = _copied(node, found, k)
+                operands = (*operands[:k], copies[key], *operands[k + 1 :])
+        params = {**node.params, **found.params()}
+        return replace(node, op=TILED, operands=operands, params=params)
+
+    image = rebuild(graph.outputs, change, {x: x for x in graph.inputs})
+    return replace(graph, outputs=tuple(image[x] for x in graph.outputs))
+
+
+def _is_early(node: Node, found: Tiling, k: int) -> bool:
+    """Whether operand k is the same in all the loops around the product: weights, say."""
+    inputs, _ = subscripts(node.params)
+    sizes = sizes_of(node)
+    return all(sizes[i] == 1 or i not in inputs[k] for i in (*found.outer, *found.summed))
+
+
+def _through(node: Node, stored: dict[Node, Node], reader: Node, early: bool) -> Node:
+    """What is read through guards (a padded image, say) is stored first, below the views of it:
+    windows of it then lie in memory."""
+    if isinstance(node.op.element, Computed) and node.operands:
+        return stored.setdefault(node, copied(node, reader, early))
+    if not isinstance(node.op.element, View):
+        return node
+    inner = _through(node.operands[0], stored, reader, early)
+    return node if inner is node.operands[0] else replace(node, operands=(inner,))
+
+
+def _copied(node: Node, found: Tiling, k: int) -> Node:
+    """The operand by way of a copy: in panels, or, where several labels make up the columns (the
+    rows), dense."""
+    inputs, _ = subscripts(node.params)
+    labels, x, right = inputs[k], node.operands[k], k == found.right
+    own = found.columns if right else found.rows
+    outer = tuple(i for i in (*found.outer, *found.summed) if i in labels)
+    dense = len(own) > 1
+    order = (*outer, *found.terms, *own) if dense and right else (*outer, *own, *found.terms)
+    x = _transposed(x, tuple(labels.index(i) for i in order))
+    if dense:
+        x = copied(x, node, _is_early(node, found, k))
+    else:
+        width = column_panel(node.dtype) if right else ROW_PANEL
+        x = packed(x, len(found.terms), width, node, _is_early(node, found, k))
+    return _transposed(x, tuple(order.index(i) for i in labels))
+
+
+def _transposed(x: Node, order: tuple[int, ...]) -> Node:
+    return x if order == tuple(range(len(order))) else apply(TRANSPOSE, x, axes=order)
