@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from graphc import (
     build,
@@ -28,7 +28,7 @@ from graphc.interpreted import Interpreted
 from graphc.kernel import Flatten, Kernel, Unflatten
 from graphc.loops import Argument, Program
 from graphc.lower import lower
-from graphc.options import Options, bytes_of
+from graphc.options import Options, bytes_of, thread_count
 from graphc.trace import trace_function
 
 
@@ -229,6 +229,7 @@ def compile(
     donate: Donate = (),
     optimize: int | None = None,
     memory: int | str | None = None,
+    threads: int | Literal["auto"] | None = None,
     **kwargs: Any,
 ) -> Kernel:
     """A function or a graph as compiled C.
@@ -252,6 +253,10 @@ def compile(
             0 is 1.
         memory: the most bytes that the workspace may take (262144, "256KiB"): values are computed
             again, the same to the last bit, until it fits.
+        threads: how many threads a call may use, where the work repays them; "auto" is the number
+            of CPUs this process may use. The results are the same bits for any number from 1 on.
+            None: $GRAPHC_THREADS, else C without any thought of threads. With `memory` or
+            `trap_nans` there is one.
 
     Returns:
         A kernel that is called as fn is: the same structure of arguments and result.
@@ -262,20 +267,34 @@ def compile(
         ArgumentError: no result can take the memory of a donated argument, or the workspace does
             not fit.
     """
-    asked: dict[str, Any] = {"target": target, "trap_nans": trap_nans, "optimize": optimize}
+    asked: dict[str, Any] = {
+        "target": target,
+        "trap_nans": trap_nans,
+        "optimize": optimize,
+        "threads": None if threads is None else thread_count(threads),
+    }
     options = Options(**{name: x for name, x in asked.items() if x is not None})
     if options.optimize:
         build.begin()
+    graph = _graph_of(fn, args, kwargs, name)
+    limit = bytes_of(memory)
+    return _kernel(graph, replace(options, donated=_donated(graph, donate), memory=limit))
+
+
+def _graph_of(
+    fn: Callable[..., Any] | core.Graph,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    name: str | None,
+) -> core.Graph:
+    """What is to be compiled, under its name."""
     if not isinstance(fn, core.Graph):
         graph: core.Graph = trace(fn, *args, **kwargs)
     elif args or kwargs:
         raise TraceError(f"the graph {fn.name} has types already; compile it without examples")
     else:
         graph = fn
-    if name:
-        graph = replace(graph, name=trees.identifier(name))
-    limit = bytes_of(memory)
-    return _kernel(graph, replace(options, donated=_donated(graph, donate), memory=limit))
+    return replace(graph, name=trees.identifier(name)) if name else graph
 
 
 def _donated(graph: core.Graph, donate: Donate) -> tuple[tuple[int, int], ...]:

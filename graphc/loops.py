@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graphc.attributes import Source
+from graphc.bounds import ROW_PANEL, column_panel
+from graphc.sites import Site
 from graphc.types import DType, Shape, Size, TensorType, bool_, int64
 
 if TYPE_CHECKING:
@@ -98,11 +99,34 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """for (var = 0; var < extent; ++var). Iterations may run in any order but for accumulation."""
+    """for (var = 0; var < extent; ++var). Iterations may run in any order but for accumulation;
+    those of a `shared` loop are dealt out, in runs, to the threads of the `Parallel` around it."""
 
     var: str
     extent: Size
     body: tuple[Stmt, ...]
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """Several threads run the body, each with its own locals, or one if that is not `worth` it."""
+
+    threads: int
+    worth: Expr
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """The first thread runs the body, the others pass by."""
+
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """Every thread waits here for all others, and then sees what they wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +143,6 @@ class If:
     condition: Expr
     then: tuple[Stmt, ...]
     other: tuple[Stmt, ...]
-
-
-ROW_PANEL = 12
-
-
-def column_panel(dtype: DType) -> int:
-    """How many columns a panel has: two of the cache's lines."""
-    return 128 // dtype.bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +191,8 @@ class Comment:
     text: str
 
 
-Stmt = Let | Declare | Assign | Store | Loop | While | If | Contract | Comment
+Line = Let | Declare | Assign | Store | Contract | Comment | Barrier
+Stmt = Line | Loop | While | If | Parallel | Once
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +217,8 @@ class Buffer:
     shape: Shape
     offset: Size
     home: str = ""
+    step: Size = 0
+    """Bytes from the array of one thread to that of the next; 0: all have the same."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,24 +227,6 @@ class Table:
 
     name: str
     values: npt.NDArray[np.generic]
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A place where a float is made and watched; ``Apply("trap", (value, number of the site,
-    element, excused, operands...))`` watches it."""
-
-    what: str
-    """``z = log(x) at model.py:12``"""
-    node: str
-    """Its name, or "" where the user gave none."""
-    equation: str
-    source: Source | None
-    type: TensorType
-    operands: tuple[str, ...]
-    """How the user writes the operands whose values are noted; then "step" for each loop."""
-    steps: int
-    """How many loops of steps are around it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -245,6 +246,11 @@ class Program:
     trap: str = ""
     """The parameter that tells where the first nan or infinity was made; "": none is watched."""
     sites: tuple[Site, ...] = ()
+
+    @property
+    def threads(self) -> int:
+        """How many threads may run it."""
+        return max((s.threads for s in self.body if isinstance(s, Parallel)), default=1)
 
     def __str__(self) -> str:
         return format_program(self)
@@ -301,6 +307,8 @@ def values(stmt: Stmt) -> tuple[Expr, ...]:
     """The expressions a statement evaluates itself (not those of a loop's body)."""
     if isinstance(stmt, While | If):
         return (stmt.condition,)
+    if isinstance(stmt, Parallel):
+        return (stmt.worth,)
     if isinstance(stmt, Contract):
         return tuple(Read(x.buffer, x.start, stmt.dtype) for x in (stmt.left, stmt.right))
     return (stmt.value,) if isinstance(stmt, Let | Declare | Assign | Store) else ()
@@ -309,7 +317,7 @@ def values(stmt: Stmt) -> tuple[Expr, ...]:
 def bodies(stmt: Stmt) -> tuple[tuple[Stmt, ...], ...]:
     """The blocks of statements inside a statement."""
     match stmt:
-        case Loop():
+        case Loop() | Parallel() | Once():
             return (stmt.body,)
         case While():
             return (stmt.test, stmt.body)
@@ -346,20 +354,16 @@ def format_program(program: Program) -> str:
     arguments = ", ".join(f"{a.name}: {a.type}" for a in (*program.inputs, *program.outputs))
     lines = [f"program {program.name}({arguments}) workspace {program.workspace}:"]
     lines += [f"  {a.name} overwrites {a.home}" for a in program.outputs if a.home]
-    lines += [
-        f"  buffer {b.name}: {b.dtype}{list(b.shape)} at {b.home or b.offset}"
-        for b in program.buffers
-    ]
+    for b in program.buffers:
+        step = f", {b.step} a thread" if b.step != 0 else ""
+        lines.append(f"  buffer {b.name}: {b.dtype}{list(b.shape)} at {b.home or b.offset}{step}")
 
     def show(body: tuple[Stmt, ...], indent: str) -> None:
         for stmt in body:
             match stmt:
-                case Let():
-                    lines.append(f"{indent}let {stmt.name} = {format_expr(stmt.value)}")
-                case Declare():
-                    lines.append(f"{indent}var {stmt.name} = {format_expr(stmt.value)}")
-                case Assign():
-                    lines.append(f"{indent}{stmt.name} = {format_expr(stmt.value)}")
+                case Let() | Declare() | Assign():
+                    word = {Let: "let ", Declare: "var "}.get(type(stmt), "")
+                    lines.append(f"{indent}{word}{stmt.name} = {format_expr(stmt.value)}")
                 case Store():
                     lines.append(f"{indent}{stmt.buffer}[{stmt.index}] = {format_expr(stmt.value)}")
                 case Comment():
@@ -372,8 +376,15 @@ def format_program(program: Program) -> str:
                         f"{stmt.right.buffer} ({shape})"
                     )
                 case Loop():
-                    lines.append(f"{indent}for {stmt.var} < {stmt.extent}:")
+                    head = "shared for" if stmt.shared else "for"
+                    lines.append(f"{indent}{head} {stmt.var} < {stmt.extent}:")
                     show(stmt.body, indent + "  ")
+                case Parallel():
+                    lines.append(f"{indent}{stmt.threads} threads if {format_expr(stmt.worth)}:")
+                    show(stmt.body, indent + "  ")
+                case Once() | Barrier():
+                    lines.append(f"{indent}{type(stmt).__name__.lower()}:")
+                    show(bodies(stmt)[0] if bodies(stmt) else (), indent + "  ")
                 case While():
                     lines.append(f"{indent}loop:")
                     show(stmt.test, indent + "  ")

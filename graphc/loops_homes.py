@@ -14,6 +14,8 @@ from graphc.loops import (
     Let,
     Loop,
     Matrix,
+    Once,
+    Parallel,
     Program,
     Read,
     Stmt,
@@ -72,6 +74,8 @@ def renamed(body: tuple[Stmt, ...], names: Mapping[str, str]) -> tuple[Stmt, ...
                 stmt = replace(stmt, body=renamed(stmt.body, names))
                 if not stmt.body:
                     continue
+            case Parallel() | Once():
+                stmt = replace(stmt, body=renamed(stmt.body, names))
             case While():
                 stmt = replace(
                     stmt,

@@ -2,23 +2,27 @@
 
 A second road from a lowered program to its numbers, without a compiler, and a stricter one: an
 index outside its buffer, a read of workspace that was never written or that another array has
-taken, and a misaligned buffer are errors here.
+taken, a misaligned buffer, and two threads that touch an element without a barrier between are
+errors here.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from graphc import loops, ops
+from graphc import ops
+from graphc.bounds import ROW_PANEL
+from graphc.bounds import column_panel as width_of
 from graphc.errors import VerifyError
 from graphc.graph import Array
 from graphc.loops import (
-    ROW_PANEL,
     Apply,
     Assign,
+    Barrier,
     Buffer,
     Contract,
     Declare,
@@ -28,6 +32,8 @@ from graphc.loops import (
     Literal,
     Local,
     Loop,
+    Once,
+    Parallel,
     Position,
     Program,
     Read,
@@ -81,8 +87,32 @@ def run(program: Program, arrays: Sequence[Array], dims: Mapping[str, int] = {})
 
 
 @dataclass(slots=True)
+class _Team:
+    """Threads that run a region: who touched which element since the last barrier."""
+
+    size: int
+    barrier: threading.Barrier
+    touched: dict[tuple[int, int], tuple[int, set[int], set[int]]] = field(default_factory=dict)
+    """For each byte: how many barriers came before, and its readers and writers since."""
+    fault: BaseException | None = None
+
+    def touch(self, machine: _Machine, buffer: str, byte: int, write: bool) -> None:
+        key = id(machine.writers[buffer]), byte
+        phase, readers, writers = self.touched.get(key, (-1, set(), set()))
+        if phase != machine.phase:
+            phase, readers, writers = machine.phase, set(), set()
+            self.touched[key] = phase, readers, writers
+        (writers if write else readers).add(machine.thread)
+        if writers and len(readers | writers) > 1:
+            raise VerifyError(
+                f"threads {sorted(readers | writers)} touch byte {byte} of where {buffer} lies at "
+                f"once, where {machine.sizes}"
+            )
+
+
+@dataclass(slots=True)
 class _Machine:
-    """The state of a run."""
+    """The state of a run, or of one thread of a region."""
 
     sizes: dict[str, int]
     """Run-time dimensions and loop variables."""
@@ -93,6 +123,12 @@ class _Machine:
     offsets: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Of each such array: where it starts in that memory, and the bytes of an element."""
     workspace: dict[int, str] = field(default_factory=dict)
+    buffers: list[tuple[Buffer, int]] = field(default_factory=list)
+    """The arrays of which each thread has its own, and the bytes of all workspace."""
+    team: _Team | None = None
+    thread: int = 0
+    phase: int = 0
+    """Barriers so far."""
 
     def donate(self, name: str) -> None:
         """An input's memory, which an output will take: until then it holds the input."""
@@ -113,6 +149,9 @@ class _Machine:
             self.lay(buffer.name, buffer.home, buffer.dtype.bytes)
             return
         start = evaluate(buffer.offset, self.sizes)
+        if buffer.step != 0:
+            start += self.thread * evaluate(buffer.step, self.sizes)
+            self.buffers.append((buffer, total))
         if start % 64 or start + count * buffer.dtype.bytes > max(total, 0):
             raise VerifyError(f"{buffer} lies at {start} in a workspace of {total} bytes")
         self.memory[buffer.name] = np.zeros(count, buffer.dtype.numpy)
@@ -129,7 +168,7 @@ class _Machine:
                 case Store(buffer, index, value):
                     self.store(buffer, self.index(buffer, index), self.value(value))
                 case Loop(var, extent, inner):
-                    for i in range(self.size(extent)):
+                    for i in self.share(self.size(extent), stmt.shared):
                         self.sizes[var] = i
                         self.body(inner)
                     self.sizes.pop(var, None)
@@ -142,6 +181,59 @@ class _Machine:
                     self.contract(stmt)
                 case If(condition, then, other):
                     self.body(then if self.value(condition) else other)
+                case Parallel(threads, worth, inner):
+                    self.region(threads if self.value(worth) else 1, inner)
+                case Once(inner) if self.thread == 0:
+                    self.body(inner)
+                case Barrier() if self.team is not None:
+                    self.team.barrier.wait()
+                    self.phase += 1
+
+    def share(self, count: int, shared: bool) -> range:
+        """The iterations of a loop that this thread runs."""
+        if self.team is None or not shared:
+            return range(count)
+        each, more = divmod(max(count, 0), self.team.size)
+        first = self.thread * each + min(self.thread, more)
+        return range(first, first + each + (self.thread < more))
+
+    def region(self, threads: int, body: tuple[Stmt, ...]) -> None:
+        """The body run by a team.
+
+        Raises:
+            VerifyError: two threads touch an element, and one of them writes it.
+        """
+        team = _Team(threads, threading.Barrier(threads))
+
+        def run(thread: int) -> None:
+            machine = replace(
+                self,
+                team=team,
+                thread=thread,
+                sizes=dict(self.sizes),
+                scalars=dict(self.scalars),
+                memory=dict(self.memory),
+                offsets=dict(self.offsets),
+                buffers=[],
+            )
+            for buffer, total in self.buffers:
+                machine.place(buffer, total)
+            try:
+                with np.errstate(all="ignore"):
+                    machine.body(body)
+            except threading.BrokenBarrierError:
+                pass  # another thread has found the fault
+            except BaseException as fault:  # noqa: BLE001  # raised again by the thread that waits
+                team.fault = fault
+                team.barrier.abort()
+
+        workers = [threading.Thread(target=run, args=(k,)) for k in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if team.fault is not None:
+            raise team.fault
 
     def contract(self, stmt: Contract) -> None:
         """A matrix product, one element at a time."""
@@ -154,7 +246,7 @@ class _Machine:
         for i, j in np.ndindex(rows, columns):
             spot = into[1] + i * into[2] + j
             total = self.read(into[0], spot) if stmt.add else stmt.dtype.numpy.type(0)
-            across, down = divmod(i, ROW_PANEL), divmod(j, loops.column_panel(stmt.dtype))
+            across, down = divmod(i, ROW_PANEL), divmod(j, width_of(stmt.dtype))
             for p in range(terms):
                 at = left[1] + across[0] * row_panel + across[1] * left[2] + p * left[3]
                 beside = right[1] + down[0] * column_panel + down[1] + p * right[3]
@@ -195,14 +287,20 @@ class _Machine:
         writers = self.writers.get(buffer)
         if writers is not None:
             for byte in self.bytes(buffer, index):
+                self.touch(buffer, byte, False)
                 if writers.get(byte) != buffer:
                     raise VerifyError(f"{buffer}[{index}] was last written by {writers.get(byte)}")
         return self.memory[buffer][index]
 
     def store(self, buffer: str, index: int, value: Scalar) -> None:
         for byte in self.bytes(buffer, index):
+            self.touch(buffer, byte, True)
             self.writers[buffer][byte] = buffer
         self.memory[buffer][index] = value
+
+    def touch(self, buffer: str, key: int, write: bool) -> None:
+        if self.team is not None:
+            self.team.touch(self, buffer, key, write)
 
     def bytes(self, buffer: str, index: int) -> range:
         """The keys of an element among the writers: its bytes."""

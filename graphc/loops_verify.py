@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphc.barriers import lacking
+from graphc.dependence import Memory, split_of
 from graphc.errors import VerifyError
 from graphc.loops import (
     Assign,
+    Barrier,
     Contract,
     Declare,
     Expr,
@@ -14,13 +17,17 @@ from graphc.loops import (
     Let,
     Local,
     Loop,
+    Once,
+    Parallel,
     Position,
     Program,
     Read,
     Stmt,
     Store,
     While,
+    bodies,
     parts,
+    statements,
     values,
 )
 from graphc.types import DType, Size, int64, names
@@ -39,6 +46,48 @@ def verify(program: Program) -> None:
     writable = frozenset((*(a.name for a in program.outputs), *(b.name for b in program.buffers)))
     tables = {table.name: str(table.values.dtype) for table in program.tables}
     _Checker(frozenset(program.dims), arrays, writable, tables).body(program.body, {})
+    memory = Memory.of(program)
+    for stmt in program.body:
+        if isinstance(stmt, Parallel):
+            verify_region(stmt, memory)
+
+
+def verify_region(region: Parallel, memory: Memory) -> None:
+    """The threads of a region agree on every local, and none touches an element that another one
+    writes, unless a barrier lies between.
+
+    Raises:
+        VerifyError: naming the statement.
+    """
+    _agree(region.body)
+    for stmt in statements(region.body):
+        if isinstance(stmt, Loop) and stmt.shared:
+            own = {name for name, buffer in memory.buffers.items() if buffer.step != 0}
+            split = split_of(stmt, memory)
+            if split is None or split.sums or split.arrays or not own.issuperset(split.private):
+                raise VerifyError(f"iterations of a shared loop touch the same elements: {stmt}")
+    missing = lacking(region, memory)
+    if missing:
+        raise VerifyError(f"a region lacks {missing} barriers: {region}")
+
+
+def _agree(body: tuple[Stmt, ...]) -> None:
+    """What all threads run stores nothing, and what some run is one level deep and changes no
+    local of all."""
+    for stmt in body:
+        if isinstance(stmt, Store | Contract | Parallel):
+            raise VerifyError(f"every thread of a region would run {stmt}")
+        if not isinstance(stmt, Once) and not (isinstance(stmt, Loop) and stmt.shared):
+            for block in bodies(stmt):
+                _agree(block)
+            continue
+        inner = list(statements(stmt.body))
+        own = {s.name for s in inner if isinstance(s, Let | Declare)}
+        for s in inner:
+            if isinstance(s, Parallel | Once | Barrier) or (isinstance(s, Loop) and s.shared):
+                raise VerifyError(f"not all threads would come to {s} in {stmt}")
+            if isinstance(s, Assign) and s.name not in own:
+                raise VerifyError(f"the threads would differ in {s.name}: {stmt}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +160,5 @@ class _Checker:
             case If(_, then, other):
                 self.body(then, scope)
                 self.body(other, scope)
+            case Parallel(_, _, inner) | Once(inner):
+                self.body(inner, scope)

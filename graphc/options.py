@@ -8,10 +8,40 @@ from dataclasses import dataclass, field
 
 from graphc.errors import ArgumentError
 
+MOST_THREADS = 1024
+
 
 def default_target() -> str:
     """$GRAPHC_TARGET, else the machine at hand."""
     return os.environ.get("GRAPHC_TARGET", "") or "native"
+
+
+def default_threads() -> int | None:
+    """$GRAPHC_THREADS, else no thought of threads."""
+    text = os.environ.get("GRAPHC_THREADS", "")
+    return thread_count(text, "$GRAPHC_THREADS") if text else None
+
+
+def thread_count(threads: int | str, source: str = "threads") -> int:
+    """The number of threads that is asked for; "auto" is the number of CPUs for this process.
+
+    Raises:
+        ArgumentError: it is no number of threads.
+    """
+    if threads == "auto":
+        try:
+            return min(len(os.sched_getaffinity(0)), MOST_THREADS)
+        except AttributeError:  # macOS and Windows have no affinity to ask for
+            return min(os.cpu_count() or 1, MOST_THREADS)
+    text = str(threads)
+    if isinstance(threads, bool) or not re.fullmatch(r"[1-9][0-9]*", text):
+        text = "0"
+    if not 1 <= int(text) <= MOST_THREADS:
+        raise ArgumentError(
+            f"{source}={threads!r} is no number of threads; use 1 to {MOST_THREADS}, 'auto' for "
+            "as many as there are CPUs for this process, or nothing for C without threads"
+        )
+    return int(text)
 
 
 def default_optimize() -> int:
@@ -55,12 +85,17 @@ class Options:
     memory: int | None = None
     """Bytes of workspace."""
 
+    threads: int | None = field(default_factory=default_threads)
+    """None: no thought of threads."""
+
     def __post_init__(self) -> None:
         if type(self.optimize) is not int or self.optimize not in (0, 1, 2):
             raise ArgumentError(
                 f"optimize={self.optimize!r} is no level; use 0 (no C compiler: NumPy answers), "
                 "1 (C that compiles quickly) or 2 (C that runs fast)"
             )
+        if self.threads is not None:
+            thread_count(self.threads)
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", self.target):
             raise ArgumentError(
                 f"target={self.target!r} names no machine; use 'native', 'portable', or a name "

@@ -14,6 +14,7 @@
 
 #include <dlfcn.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -53,6 +54,7 @@ typedef struct {
     Source *sources;
     int64_t workspace; /* bytes; below 0 as in a slot */
     int releases;      /* the GIL, while the kernel runs */
+    int threads;       /* whether the kernel starts any */
     int direct;        /* nothing stands between Python's arguments and results and the kernel's */
 } Plan;
 
@@ -565,6 +567,39 @@ typedef struct {
     Pool pool;
 } Caller;
 
+/* A fork copies one thread; OpenMP would wait for ever for those that the parent had. A thread that
+   begins after the fork has none yet, so it gets new ones. */
+static int is_forked;
+
+static void note_fork(void)
+{
+    is_forked = 1;
+}
+
+typedef struct {
+    Run *run;
+    const void *const *in;
+    const int64_t *dims;
+    void *const *out;
+    void *workspace;
+} Job;
+
+static void *run_job(void *given)
+{
+    const Job *job = given;
+    job->run(job->in, job->dims, job->out, job->workspace);
+    return NULL;
+}
+
+static inline void run_kernel(Job job, int threads)
+{
+    pthread_t thread;
+    if (threads && is_forked && !pthread_create(&thread, NULL, run_job, &job))
+        pthread_join(thread, NULL);
+    else
+        run_job(&job);
+}
+
 /* Runs the kernel with a workspace of its own, without the GIL where that repays the cost. */
 static inline int run_once(Caller *self, Frame *frame)
 {
@@ -574,7 +609,8 @@ static inline int run_once(Caller *self, Frame *frame)
         return 0;
     if (plan->releases) {
         Py_BEGIN_ALLOW_THREADS
-        plan->run(frame->in, frame->dims, frame->out, block.memory);
+        run_kernel((Job){plan->run, frame->in, frame->dims, frame->out, block.memory},
+                   plan->threads);
         Py_END_ALLOW_THREADS
     } else {
         plan->run(frame->in, frame->dims, frame->out, block.memory);
@@ -694,7 +730,7 @@ typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
     Run *run;
-    int releases;
+    int releases, threads;
     const void **in; /* with the scalars, which are read again at each call */
     void **out;
     int64_t *dims;
@@ -712,7 +748,8 @@ static PyObject *bound_call(PyObject *object, PyObject *const *in, size_t flags,
     }
     if (self->releases) {
         Py_BEGIN_ALLOW_THREADS
-        self->run(self->in, self->dims, self->out, self->workspace);
+        run_kernel((Job){self->run, self->in, self->dims, self->out, self->workspace},
+                   self->threads);
         Py_END_ALLOW_THREADS
     } else {
         self->run(self->in, self->dims, self->out, self->workspace);
@@ -778,6 +815,7 @@ static PyObject *bind_frame(Caller *self, BoundCaller *bound, Frame *frame, PyOb
         return NULL;
     bound->workspace = block.memory;
     bound->releases = plan->releases;
+    bound->threads = plan->threads;
     bound->result = given_outputs(plan, frame, out);
     if (!bound->result)
         return NULL;
@@ -870,7 +908,8 @@ static int find_functions(Plan *plan, PyObject *path)
     return 1;
 }
 
-/* _prepare(path, name, inputs, outputs, sources, measured, homes, workspace, releases, direct) */
+/* _prepare(path, name, inputs, outputs, sources, measured, homes, workspace, releases, threads,
+   direct) */
 static PyObject *prepare(PyObject *object, PyObject *args)
 {
     Plan *plan = &((Caller *)object)->plan;
@@ -878,9 +917,9 @@ static PyObject *prepare(PyObject *object, PyObject *args)
     const char *name;
     long long workspace;
     clear_plan(plan);
-    if (!PyArg_ParseTuple(args, "UsO!O!O!nO!Lpp", &path, &name, &PyTuple_Type, &in, &PyTuple_Type,
+    if (!PyArg_ParseTuple(args, "UsO!O!O!nO!Lppp", &path, &name, &PyTuple_Type, &in, &PyTuple_Type,
                           &out, &PyTuple_Type, &sources, &plan->measured, &PyTuple_Type, &homes,
-                          &workspace, &plan->releases, &plan->direct))
+                          &workspace, &plan->releases, &plan->threads, &plan->direct))
         return NULL;
     plan->workspace = workspace;
     plan->dims = PyTuple_GET_SIZE(sources) / 4; /* input, axis, step, offset of each */
@@ -976,6 +1015,7 @@ static int execute(PyObject *module)
     spare_handler = PyCapsule_New(&spare_memory, "mem_handler", NULL);
     if (!spare_handler)
         return -1;
+    pthread_atfork(NULL, NULL, note_fork);
     PyObject *caller = PyType_FromModuleAndSpec(module, &caller_spec, NULL);
     if (!caller || PyModule_AddType(module, (PyTypeObject *)caller))
         return -1;

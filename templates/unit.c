@@ -24,6 +24,26 @@
 #endif
 
 /*% endif %*/
+/*% if call %*/
+/* With OpenMP (-fopenmp) several threads run the function side by side, without it one does. Each
+ * gets a run of the iterations of a loop marked GRAPHC_SHARED, and waits at barriers. */
+#ifdef _OPENMP
+#include <omp.h>
+#define GRAPHC_TEXT(text) _Pragma(#text)
+#define GRAPHC_PARALLEL(threads) GRAPHC_TEXT(omp parallel num_threads(threads))
+#define GRAPHC_SHARED _Pragma("omp for schedule(static) nowait")
+#define GRAPHC_BARRIER _Pragma("omp barrier")
+#define GRAPHC_THREAD ((int64_t)omp_get_thread_num())
+#define GRAPHC_ALONE
+#else
+#define GRAPHC_PARALLEL(threads)
+#define GRAPHC_SHARED
+#define GRAPHC_BARRIER
+#define GRAPHC_THREAD ((int64_t)0)
+#define GRAPHC_ALONE restrict
+#endif
+
+/*% endif %*/
 /*% include "helpers.c" %*/
 /*% if trap and trap.sites %*/
 /*% include "trap.c" %*/
@@ -42,6 +62,21 @@ int64_t ${ name }_workspace_bytes(${ sizes })
 }
 
 /*% endif %*/
+/*% if call %*/
+/* What each thread does. Others write to the same arrays, which restrict would deny. */
+${ thread }
+{
+/*% for argument in unused %*/
+    (void)${ argument };
+/*% endfor %*/
+${ body }
+}
+
+${ signature }
+{
+${ call }
+}
+/*% else %*/
 ${ signature }
 {
 /*% for argument in unused %*/
@@ -62,3 +97,4 @@ ${ body }
 /*% endfor %*/
 /*% endif %*/
 }
+/*% endif %*/

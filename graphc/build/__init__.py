@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -29,9 +29,11 @@ from graphc.build.callers import begin, caller
 from graphc.build.compiler import (
     FLAGS,
     LINK_FLAGS,
+    OPENMP_FLAG,
     WRAPPER_FLAGS,
     Compiler,
     accepted_flags,
+    check_openmp,
     find_compiler,
     finish,
     include_flags,
@@ -135,6 +137,8 @@ def load(unit: Unit, program: Program, options: Options) -> Loaded:
     Raises:
         BuildError: no compiler, or it refused the code.
     """
+    if program.threads == 1:  # none that would need OpenMP
+        options = replace(options, threads=None)
     binding = bind(program)
     key = (str(cache_folder()), _asked(unit, binding, options, "call"), _compiler_key())
     with _lock:
@@ -184,8 +188,10 @@ def _asked(unit: Unit, binding: Binding, options: Options, role: str) -> str:
 
 
 def _flags(options: Options) -> tuple[str, ...]:
+    """All that a kernel asks of a compiler."""
     level = ("-O1",) if options.optimize < 2 else ()  # of two levels the later counts
-    return (*target_flags(options.target), *FLAGS, *level)
+    openmp = () if options.threads is None else (OPENMP_FLAG,)
+    return (*target_flags(options.target), *FLAGS, *level, *openmp)
 
 
 def _with_known_flags(
@@ -208,6 +214,8 @@ def _with_known_flags(
     try:
         return compile(unit, binding, compiler, flags, work)
     except BuildError:
+        if OPENMP_FLAG in asked:
+            check_openmp(compiler, work)
         accepted = accepted_flags(compiler, work, asked)
         if accepted == flags:
             raise
@@ -247,7 +255,8 @@ def _compile_cffi(
     make_c_source(ffi, _cffi_name(unit.name), preamble, str(work / "wrapper.c"))
     finish(kernel, f"{unit.name}.c")
     built = work / f"module{SUFFIX}"
-    files = ("wrapper.c", "kernel.o", "-o", built.name, "-lm")
+    openmp = (OPENMP_FLAG,) if OPENMP_FLAG in flags else ()
+    files = ("wrapper.c", "kernel.o", "-o", built.name, *openmp, "-lm")
     run = (*WRAPPER_FLAGS, "-fPIC", *include_flags(np.get_include()), *LINK_FLAGS, *files)
     finish(start(compiler, run, work), f"the wrapper of {unit.name}")
     return built

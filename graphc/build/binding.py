@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from graphc.errors import BuildError
-from graphc.loops import Argument, Loop, Program
+from graphc.loops import Argument, Loop, Parallel, Program
 from graphc.resources import render, template_folder
 from graphc.types import Atom, Dim, Size, names
 
@@ -56,6 +56,8 @@ class Binding:
     """Bytes; ~k as in a slot."""
     releases: bool
     """Whether the GIL is released: not for a handful of scalar operations."""
+    threads: bool = False
+    """Whether the kernel may start threads."""
     traps: bool = False
     """Whether the last output is none of the kernel's: what its trap tells, as numbers."""
 
@@ -105,6 +107,7 @@ class Binding:
             self.homes,
             self.workspace,
             self.releases,
+            self.threads,
         )
 
 
@@ -130,7 +133,7 @@ def bind(program: Program) -> Binding:
     releases = bool(
         workspace
         or any(sizes for _, sizes in (*inputs, *outputs))
-        or any(isinstance(stmt, Loop) for stmt in program.body)
+        or any(isinstance(stmt, Loop | Parallel) for stmt in program.body)
     )
     called = [x.name for x in program.inputs]
     homes = tuple(called.index(y.home) if y.home else -1 for y in program.outputs)
@@ -145,6 +148,7 @@ def bind(program: Program) -> Binding:
         homes,
         workspace,
         releases,
+        program.threads > 1,
         bool(program.trap),
     )
 

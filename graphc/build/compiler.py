@@ -40,6 +40,8 @@ LINK_FLAGS = (
     # A kernel named like a function of the process must still be called itself.
     else ("-shared", "-Wl,-Bsymbolic")
 )
+OPENMP_FLAG = "-fopenmp"
+"""For kernels that threads share, to compile and to link."""
 REMEDY = (
     "install gcc or clang (Debian, Ubuntu: apt install gcc; Fedora: dnf install gcc; "
     "macOS: xcode-select --install), or name one in $GRAPHC_CC"
@@ -129,6 +131,28 @@ def accepted_flags(compiler: Compiler, folder: Path, asked: tuple[str, ...]) -> 
     if accepts(asked):
         return asked
     return tuple(flag for flag in asked if accepts((flag,)))
+
+
+def check_openmp(compiler: Compiler, folder: Path) -> None:
+    """Whether the compiler has OpenMP.
+
+    Raises:
+        BuildError: it has not, or not its library.
+    """
+    source = folder / "openmp.c"
+    source.write_text(
+        "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n", encoding="utf-8"
+    )
+    command = (*compiler.command, OPENMP_FLAG, source.name, "-o", "openmp.out")
+    with _start(command, folder) as process:
+        process.communicate()
+    if process.returncode:
+        raise BuildError(
+            f"{compiler.name} cannot make code for threads: it lacks OpenMP, or the library and "
+            "the header of it; install them (Debian, Ubuntu: apt install libomp-dev for clang; "
+            "macOS: brew install libomp), name another compiler in $GRAPHC_CC, or compile "
+            "without threads="
+        )
 
 
 def include_flags(numpy_include: str) -> tuple[str, ...]:

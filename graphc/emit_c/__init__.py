@@ -16,6 +16,7 @@ from graphc.emit_c.traps import traps
 from graphc.loops import (
     Apply,
     Assign,
+    Barrier,
     Buffer,
     Comment,
     Contract,
@@ -23,9 +24,12 @@ from graphc.loops import (
     Expr,
     If,
     Let,
+    Literal,
     Local,
     Loop,
     Matrix,
+    Once,
+    Parallel,
     Program,
     Read,
     Stmt,
@@ -62,7 +66,8 @@ def emit(program: Program) -> CUnit:
     program = in_place(program)
     writer = _Writer(printer)
     writer.buffers(program)
-    writer.body(program.body, 1)
+    region = next((stmt for stmt in program.body if isinstance(stmt, Parallel)), None)
+    writer.body(program.body if region is None else region.body, 1)
     declared = _prototype(program, "")
     symbolic = not isinstance(program.workspace, int)
     sizes = ", ".join(f"int64_t {name}" for name in program.dims)
@@ -94,6 +99,8 @@ def emit(program: Program) -> CUnit:
         "symbolic": symbolic,
         "workspace": "\n        ".join(textwrap.wrap(bytes_text, COLUMNS - len(RETURN))),
         "simd": writer.simd,
+        "call": "" if region is None else writer.call(region, program),
+        "thread": _prototype(program, "GRAPHC_ALONE ", "_thread"),
         "has_workspace": program.workspace != 0,
         "has_bool": "bool" in declared,
         "trap": watched,
@@ -121,9 +128,9 @@ def _parameters(program: Program, restrict: str) -> list[str]:
     return result
 
 
-def _prototype(program: Program, restrict: str) -> str:
+def _prototype(program: Program, restrict: str, tail: str = "") -> str:
     """void name(...), its parameters wrapped under the first."""
-    start = f"void {program.name}("
+    start = f"{'static ' if tail else ''}void {program.name}{tail}("
     lines, line = [], start
     for i, parameter in enumerate(_parameters(program, restrict) or ["void"]):
         piece = parameter if i == 0 else f", {parameter}"
@@ -199,7 +206,8 @@ class _Writer:
                 self.printer.used.add(start)
             else:
                 start = self.place(buffer, laid)
-                laid.append(buffer)
+                if buffer.step == 0:
+                    laid.append(buffer)
             self.put(f"{kind} *const {buffer.name} = {start};", 1, f"[{shape}]")
         if program.buffers:
             self.lines.append("")
@@ -214,6 +222,9 @@ class _Writer:
         written = [(base, self.printer.size(step)[0]) for base, step in starts]
         ahead = [(base, step) for base, step in written if base == "workspace" or "-" not in step]
         base, step = min(ahead, key=lambda pair: (pair[1] != "0", len(pair[1])))
+        if buffer.step != 0:
+            each = self.printer.factor(buffer.step)
+            return f"(void *)((char *)workspace + {written[0][1]} + GRAPHC_THREAD * {each})"
         if step == "0":
             return base if base == "workspace" else f"(void *){base}"
         return f"(void *)((char *){base} + {step})"
@@ -259,6 +270,32 @@ class _Writer:
                     self.put("} else {", depth)
                     self.body(stmt.other, depth + 1)
                 self.put("}", depth)
+            case Once():
+                self.put("if (GRAPHC_THREAD == 0) {", depth)
+                self.body(stmt.body, depth + 1)
+                self.put("}", depth)
+            case Barrier():
+                self.put("GRAPHC_BARRIER", depth)
+
+    def call(self, region: Parallel, program: Program) -> str:
+        """The call of what each thread runs: by one, where more are not worth it."""
+        arguments = [a.name for a in program.inputs] + [*program.dims]
+        arguments += [a.name for a in program.outputs if not a.home]
+        arguments += ["workspace"] if program.workspace != 0 else []
+        lines, self.lines = self.lines, []
+        call = f"{program.name}_thread({', '.join(arguments)});"
+        if isinstance(region.worth, Literal):
+            self.put(f"GRAPHC_PARALLEL({region.threads})", 1)
+            self.put(call, 1)
+        else:
+            self.put(f"if ({self.printer.text(region.worth)}) {{", 1)
+            self.put(f"GRAPHC_PARALLEL({region.threads})", 2)
+            self.put(call, 2)
+            self.put("} else {", 1)
+            self.put(call, 2)
+            self.put("}", 1)
+        text, self.lines = "\n".join(self.lines), lines
+        return text
 
     def update(self, place: str, value: Expr, itself: Expr) -> str:
         """place = value, as place += term where it is one."""
@@ -288,7 +325,9 @@ class _Writer:
         p = self.printer
         head = f"for (int64_t {loop.var} = 0; {loop.var} < {p.size(loop.extent)[0]}; ++{loop.var})"
         p.extents[loop.var] = loop.extent
-        sums = lane_sums(loop)
+        if loop.shared:
+            self.put("GRAPHC_SHARED", depth)
+        sums = lane_sums(loop) if not loop.shared else ()
         if sums:
             self.simd = True
             self.put(f"GRAPHC_SIMD_SUM({', '.join(sums)})", depth)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from graphc.bounds import smallest
 from graphc.emit_c.functions import (
     AND,
     C_TYPES,
@@ -26,7 +27,6 @@ from graphc.emit_c.functions import (
 )
 from graphc.errors import VerifyError
 from graphc.loops import Apply, Expr, Literal, Local, Position, Read
-from graphc.lower.index import smallest
 from graphc.types import Atom, Dim, DType, Size, at_most
 
 Text = tuple[str, int]
@@ -173,6 +173,10 @@ class Printer:
                 text = f"-{_at((term, level), UNARY)}" if coefficient < 0 else term
                 precedence = UNARY if coefficient < 0 else level
         return text, precedence
+
+    def factor(self, size: Size) -> str:
+        """A size as a factor of a product."""
+        return _at(self.size(size), UNARY)
 
     def term(self, monomial: tuple[Atom, ...], coefficient: int) -> Text:
         factors = [self.atom(atom) for atom in sorted(monomial, key=_atom_speed)]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from graphc.emit_c.expression import Printer
 from graphc.emit_c.functions import SUFFIX
-from graphc.loops import Argument, Program, Site
+from graphc.loops import Argument, Program
+from graphc.sites import Site
 from graphc.types import product
 
 COLUMNS = 100

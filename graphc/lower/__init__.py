@@ -9,11 +9,12 @@ import numpy as np
 
 from graphc import formula
 from graphc.graph import Constant, Graph, Node, Param, walk
-from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Site, Stmt, Table
+from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Stmt, Table
 from graphc.loops_verify import verify
 from graphc.lower.body import Leaf, Writer, read_array
 from graphc.lower.memory import place
 from graphc.lower.naming import Names, own_names
+from graphc.lower.parallel import parallelise
 from graphc.lower.regions import RegionWriter
 from graphc.lower.schedule import Nest, Schedule, Step, steps
 from graphc.lower.scope import plan_scope
@@ -21,6 +22,7 @@ from graphc.lower.tiling import is_tiled
 from graphc.lower.unroll import unroll
 from graphc.lower.unused import drop_unused
 from graphc.options import Options
+from graphc.sites import Site
 from graphc.types import Dim, Size, substitute
 
 LOOP_NAMES = "ijklmpqrsu"
@@ -46,8 +48,7 @@ def lower(
     function = Names().take(graph.name)
     names = Names(own_names(function))
     dims = {name: names.take(name) for name in graph.dims}
-    if any(old != new for old, new in dims.items()):
-        graph = _rename_dims(graph, dims)
+    graph = _rename_dims(graph, dims)
     inputs, outputs = _arguments(graph, names, shown, options)
     trap = names.take("trap") if options.trap_nans else ""
     loop_names = tuple(names.take(c) for c in LOOP_NAMES)
@@ -61,12 +62,11 @@ def lower(
     def constants(graph: Graph) -> dict[Node, Leaf]:
         return _constants(graph, names, tables)
 
-    leaves = {**constants(scope.graph), **_inputs(graph, inputs)}
     writer = Writer(
         scope.graph,
         scope.plan,
         scope.stored,
-        leaves,
+        {**constants(scope.graph), **_inputs(graph, inputs)},
         names,
         frozenset(),
         _notes(scope.graph),
@@ -86,9 +86,19 @@ def lower(
         trap,
         _with_dims(sites, dims),
     )
-    program = place(drop_unused(unroll(program, names)), names, loop_names, options.memory)
+    program = _placed(drop_unused(unroll(program, names)), options, names, loop_names)
     verify(program)
     return program
+
+
+def _placed(
+    program: Program, options: Options, names: Names, loop_names: tuple[str, ...]
+) -> Program:
+    """The program with its memory laid out, and for threads if that was asked for."""
+    # One thread tells of a trap, and copies for threads would not fit a budget.
+    if options.threads is None or program.trap or options.memory is not None:
+        return place(program, names, loop_names, options.memory)
+    return parallelise(program, options.threads, names, loop_names)
 
 
 def _arguments(
@@ -120,6 +130,8 @@ def _with_dims(sites: Sequence[Site], dims: dict[str, str]) -> tuple[Site, ...]:
 
 def _rename_dims(graph: Graph, dims: dict[str, str]) -> Graph:
     """The graph, with the bodies of its loops, with dimension names that C can take."""
+    if all(old == new for old, new in dims.items()):
+        return graph
     sizes: dict[str, Size] = {old: Dim.named(new) for old, new in dims.items()}
 
     def fix(value: Param) -> Param:

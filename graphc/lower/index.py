@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from graphc.bounds import Extents, largest, smallest
 from graphc.loops import Let, Local, Position, Read, parts
 from graphc.types import (
     FUNCTIONS,
@@ -18,47 +19,6 @@ from graphc.types import (
     split,
     substitute,
 )
-
-Extents = Mapping[str, Size]
-
-
-def largest(size: Size, extents: Extents) -> Size | None:
-    """An upper bound free of loop variables, None when a term is not understood."""
-    return _bound(size, extents, upper=True)
-
-
-def smallest(size: Size, extents: Extents) -> Size | None:
-    """A lower bound free of loop variables, None when a term is not understood."""
-    return _bound(size, extents, upper=False)
-
-
-def _bound(size: Size, extents: Extents, *, upper: bool) -> Size | None:
-    if isinstance(size, int):
-        return size
-    total: Size = 0
-    for monomial, coefficient in size.terms:
-        part: Size = coefficient
-        for atom in monomial:
-            value = _atom_bound(atom, extents, upper=upper == (coefficient > 0))
-            if value is None:
-                return None
-            part = part * value
-        total = total + part
-    return total
-
-
-def _atom_bound(atom: Atom, extents: Extents, *, upper: bool) -> Size | None:
-    if isinstance(atom, str):
-        if atom not in extents:
-            return Dim.named(atom)
-        return extents[atom] - 1 if upper else 0
-    if atom.kind == "mod":
-        return atom.b - 1 if upper else 0
-    if atom.kind == "floordiv":
-        inner = _bound(atom.a, extents, upper=upper)
-        return None if inner is None else FUNCTIONS["floordiv"](inner, atom.b)
-    a, b = _bound(atom.a, extents, upper=upper), _bound(atom.b, extents, upper=upper)
-    return None if a is None or b is None else FUNCTIONS[atom.kind](a, b)
 
 
 def simplify(size: Size, extents: Extents) -> Size:

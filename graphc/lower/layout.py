@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from graphc.bounds import ROW_PANEL, column_panel
 from graphc.graph import Computed, Constant, Graph, Index, Node, View, apply, rebuild
-from graphc.loops import ROW_PANEL, Expr, Literal, Read, column_panel
+from graphc.loops import Expr, Literal, Read
 from graphc.lower.domain import is_computed, resolve, unknown
 from graphc.lower.index import simplify
 from graphc.lower.panels import copied, packed

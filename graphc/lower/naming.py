@@ -85,7 +85,10 @@ def is_reserved(name: str) -> bool:
 def own_names(function: str) -> tuple[str, ...]:
     """What the files of a function define beside it: the guard and the size of its workspace."""
     macro = function.upper()
-    return f"{macro}_H", f"{macro}_WORKSPACE_BYTES", f"{function}_workspace_bytes"
+    return (
+        *(f"{macro}_H", f"{macro}_WORKSPACE_BYTES"),
+        *(f"{function}_workspace_bytes", f"{function}_thread"),
+    )
 
 
 def _spelled(c: str) -> str:

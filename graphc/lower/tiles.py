@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from graphc import loops
+from graphc.bounds import ROW_PANEL, Extents
+from graphc.bounds import column_panel as width_of
 from graphc.graph import Index, Node
-from graphc.loops import ROW_PANEL, Contract, Expr, Literal, Loop, Matrix, Read, Stmt, Store
-from graphc.loops import column_panel as width_of
+from graphc.loops import Contract, Expr, Literal, Loop, Matrix, Read, Stmt, Store
 from graphc.lower.domain import tiled_axes
-from graphc.lower.index import Extents, simplify
+from graphc.lower.index import simplify
 from graphc.lower.layout import (
     COLUMNS,
     ROWS,

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from graphc.graph import Graph, verify
-from graphc.loops import Site
 from graphc.ops.rules import CHECKPOINT, CUSTOM
 from graphc.passes.traps import watch
 from graphc.rewrite import foreign, rewrite
 from graphc.rules import DISSOLVE, EXACT, FAST, GUARD, RELEASE, STABLE
+from graphc.sites import Site
 from graphc.trace.names import unwatched
 
 Pass = Callable[[Graph], Graph]

@@ -15,13 +15,13 @@ import numpy as np
 
 from graphc import formula
 from graphc.graph import Constant, Elementwise, Graph, Node, Params, Running, Scatter, apply
-from graphc.loops import Site
 from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
 from graphc.ops.elementwise import CAST
 from graphc.ops.reduce import EINSUM, PROD, SUM, subscripts
 from graphc.ops.shape import CONSTANT, INPUT, axes
 from graphc.ops.traps import TRAP
 from graphc.passes.demand import FINITENESS, Demands, demanded
+from graphc.sites import Site
 from graphc.trace import Tensor
 from graphc.trace.tensor import as_tensor
 from graphc.types import float32, float64, int64, product

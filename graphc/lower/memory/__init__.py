@@ -20,7 +20,15 @@ from graphc.lower.memory.tree import Block, Item, is_renewed, touching, tree
 from graphc.lower.naming import Names
 from graphc.types import Dim, Size, strides
 
-__all__ = ["align", "lower_bound", "place", "plan_offsets", "workspace_lives"]
+__all__ = [
+    "align",
+    "laid",
+    "lower_bound",
+    "place",
+    "plan_offsets",
+    "prepared",
+    "workspace_lives",
+]
 
 
 def place(
@@ -38,9 +46,19 @@ def place(
     Raises:
         ArgumentError: the workspace cannot be made as small as the budget.
     """
-    program = _join_copies(_donate(update_early(program), names, loop_names))
+    program = prepared(program, names, loop_names)
     if budget is not None:
         program = fit(program, names, budget)
+    return laid(program)
+
+
+def prepared(program: Program, names: Names, loop_names: Sequence[str]) -> Program:
+    """The program without needless copies, and with those that donated inputs ask for."""
+    return _join_copies(_donate(update_early(program), names, loop_names))
+
+
+def laid(program: Program) -> Program:
+    """The program with a place for each array."""
     homes, workspace = overlay(program)
     buffers = {b.name: replace(b, home=homes.get(b.name, "")) for b in program.buffers}
     offsets, total = plan_offsets(workspace)

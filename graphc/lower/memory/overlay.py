@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from graphc.loops import If, Loop, Store
-from graphc.lower.index import largest, smallest
+from graphc.bounds import largest, smallest
+from graphc.loops import If, Loop, Once, Store
 from graphc.lower.memory.tree import Access, Block, Item, is_renewed, locals_of, touching
 from graphc.types import Dim, Size, at_most, names, substitute
 
@@ -23,7 +23,7 @@ def follows(block: Block, old: str, new: str, lasting: Collection[str]) -> bool:
     match item.stmt:
         case Store():
             return _same_place(item, old, new)
-        case If():
+        case If() | Once():
             return all(follows(inner, old, new, lasting) for inner in item.blocks)
         case Loop():
             fresh = _is_apart(item, item.stmt, old, new)

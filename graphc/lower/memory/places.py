@@ -86,7 +86,7 @@ class Places:
 
     def join(self, old: str, new: str) -> None:
         """Both in one place, if they may be there with all that is there already."""
-        if old not in self.arrays or self.arrays[old] != self.arrays[new]:
+        if old not in self.arrays or self.arrays[old] != self.arrays.get(new):
             return
         first, second = self.members[old], self.members[new]
         if second[0] in self.lasting:

@@ -1,0 +1,229 @@
+"""Sums in blocks of iterations: the same ones, and so the same bits, for any number of threads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from graphc import loops
+from graphc.dependence import Split, Total
+from graphc.loops import (
+    Apply,
+    Assign,
+    Contract,
+    Declare,
+    Expr,
+    Literal,
+    Local,
+    Loop,
+    Matrix,
+    Position,
+    Read,
+    Stmt,
+    Store,
+    While,
+)
+from graphc.types import Dim, Size, floordiv, minimum, substitute
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The iterations of a loop, `size` at a time, in a loop over `var`."""
+
+    var: str
+    size: int
+    extent: Size
+
+    @property
+    def count(self) -> Size:
+        return floordiv(self.extent + self.size - 1, self.size)
+
+    @property
+    def inside(self) -> Size:
+        """How many iterations a block has: the last one may have fewer."""
+        if isinstance(self.extent, int) and self.extent % self.size == 0:
+            return self.size
+        return minimum(self.size, self.extent - self.first)
+
+    @property
+    def first(self) -> Size:
+        return Dim.named(self.var) * self.size
+
+
+def blocked_sums(
+    loop: Loop,
+    split: Split,
+    blocks: Blocks,
+    parts: Mapping[str, tuple[str, str]],
+    element: str,
+) -> list[Stmt]:
+    """A loop that accumulates, as shared blocks of it that each accumulate for themselves, and the
+    sum over the blocks, in their order.
+
+    Args:
+        parts: for each local and buffer it accumulates, a name for the sum of one block and the
+            array of these sums.
+        element: a free variable.
+    """
+    block = Dim.named(blocks.var)
+    at: dict[str, Size] = {loop.var: blocks.first + Dim.named(loop.var)}
+    body = _changed(loop.body, at, {name: parts[name][0] for name in split.sums})
+    arrays = split.arrays.items()
+    body = _redirected(body, {x: (parts[x][1], block * t.count - t.first) for x, t in arrays})
+    start: list[Stmt] = [Declare(parts[x][0], _identity(t)) for x, t in split.sums.items()]
+    for name, total in arrays:
+        place = block * total.count + Dim.named(element)
+        start.append(Loop(element, total.count, (Store(parts[name][1], place, _identity(total)),)))
+    inner = Loop(loop.var, blocks.inside, body)
+    end = [
+        Store(parts[name][1], block, Local(parts[name][0], total.dtype))
+        for name, total in split.sums.items()
+    ]
+    shared = Loop(blocks.var, blocks.count, (*start, inner, *end), shared=True)
+    return [shared, *_joined(split, blocks, parts, element)]
+
+
+def _joined(
+    split: Split,
+    blocks: Blocks,
+    parts: Mapping[str, tuple[str, str]],
+    element: str,
+) -> Iterator[Stmt]:
+    """The sums over the blocks."""
+    block = Dim.named(blocks.var)
+    for name, total in split.sums.items():
+        sofar = Local(name, total.dtype)
+        term = Read(parts[name][1], block, total.dtype)
+        add = Assign(name, loops.apply(total.function, sofar, term))
+        yield Loop(blocks.var, blocks.count, (add,))
+    for name, total in split.arrays.items():
+        sofar = Local(parts[name][0], total.dtype)
+        at = Dim.named(element)
+        term = Read(parts[name][1], block * total.count + at, total.dtype)
+        add = Assign(sofar.name, loops.apply(total.function, sofar, term))
+        body = (
+            Declare(sofar.name, Read(name, total.first + at, total.dtype)),
+            Loop(blocks.var, blocks.count, (add,)),
+            Store(name, total.first + at, sofar),
+        )
+        yield Loop(element, total.count, body, shared=True)
+
+
+def blocked_rows(stmt: Contract, blocks: Blocks) -> Loop:
+    """A product of matrices, some rows at a time."""
+    first = blocks.first
+    left = replace(stmt.left, start=stmt.left.start + first * stmt.left.row)
+    into = replace(stmt.into, start=stmt.into.start + first * stmt.into.row)
+    part = replace(stmt, rows=blocks.inside, left=left, into=into)
+    return Loop(blocks.var, blocks.count, (part,), shared=True)
+
+
+def blocked_columns(stmt: Contract, blocks: Blocks) -> Loop:
+    """A product of matrices, some columns at a time."""
+    right = replace(stmt.right, start=stmt.right.start + blocks.first)
+    into = replace(stmt.into, start=stmt.into.start + blocks.first)
+    part = replace(stmt, columns=blocks.inside, right=right, into=into)
+    return Loop(blocks.var, blocks.count, (part,), shared=True)
+
+
+def _identity(total: Total) -> Literal:
+    """What changes nothing when it is combined."""
+    dtype, floating = total.dtype, total.dtype.kind == "f"
+    match total.function:
+        case "add":
+            value: bool | int | float = 0.0 if floating else 0
+        case "multiply":
+            value = 1.0 if floating else 1
+        case "logical_or":
+            value = False
+        case "logical_and":
+            value = True
+        case _:
+            high = total.function == "minimum"
+            limits = None if floating else np.iinfo(dtype.name)
+            if limits is None:
+                value = math.inf if high else -math.inf
+            else:
+                value = int(limits.max if high else limits.min)
+    return Literal(value, dtype)
+
+
+# --- statements with other indices and names ----------------------------------------------------
+
+
+def _changed(
+    body: tuple[Stmt, ...], at: Mapping[str, Size], locals_: Mapping[str, str]
+) -> tuple[Stmt, ...]:
+    """The statements with loop variables replaced in every index, and locals renamed."""
+
+    def size(value: Size) -> Size:
+        return substitute(value, at)
+
+    def change(part: Expr) -> Expr | None:
+        match part:
+            case Local(name, dtype) if name in locals_:
+                return Local(locals_[name], dtype)
+            case Read(buffer, index, dtype):
+                return Read(buffer, size(index), dtype)
+            case Position(index, dtype):
+                return Position(size(index), dtype)
+        return None
+
+    def matrix(side: Matrix) -> Matrix:
+        panel = None if side.panel is None else size(side.panel)
+        return Matrix(side.buffer, size(side.start), size(side.row), size(side.term), panel)
+
+    def one(stmt: Stmt) -> Stmt:
+        match stmt:
+            case Store():
+                value = loops.replace_parts(stmt.value, change)
+                return replace(stmt, index=size(stmt.index), value=value)
+            case Assign():
+                name = locals_.get(stmt.name, stmt.name)
+                return replace(stmt, name=name, value=loops.replace_parts(stmt.value, change))
+            case loops.Let() | Declare():
+                return replace(stmt, value=loops.replace_parts(stmt.value, change))
+            case Loop():
+                return replace(
+                    stmt, extent=size(stmt.extent), body=_changed(stmt.body, at, locals_)
+                )
+            case While():
+                test, inner = (_changed(x, at, locals_) for x in (stmt.test, stmt.body))
+                condition = loops.replace_parts(stmt.condition, change)
+                return While(test, condition, inner)
+            case loops.If():
+                then, other = (_changed(x, at, locals_) for x in (stmt.then, stmt.other))
+                return loops.If(loops.replace_parts(stmt.condition, change), then, other)
+            case Contract():
+                sizes = (size(stmt.rows), size(stmt.columns), size(stmt.terms))
+                sides = (matrix(stmt.left), matrix(stmt.right), matrix(stmt.into))
+                return Contract(stmt.dtype, *sizes, *sides, stmt.add)
+        return stmt
+
+    return tuple(map(one, body))
+
+
+def _redirected(body: tuple[Stmt, ...], to: Mapping[str, tuple[str, Size]]) -> tuple[Stmt, ...]:
+    """The statements with accumulations going to other arrays, from some element on."""
+
+    def one(stmt: Stmt) -> Stmt:
+        match stmt:
+            case Store(buffer, index, Apply(function, (Read(), term), dtype)) if buffer in to:
+                name, start = to[buffer]
+                place = start + index
+                value = Apply(function, (Read(name, place, dtype), term), dtype)
+                return replace(stmt, buffer=name, index=place, value=value)
+            case Loop():
+                return replace(stmt, body=_redirected(stmt.body, to))
+            case While():
+                test, inner = _redirected(stmt.test, to), _redirected(stmt.body, to)
+                return replace(stmt, test=test, body=inner)
+            case loops.If():
+                then, other = _redirected(stmt.then, to), _redirected(stmt.other, to)
+                return replace(stmt, then=then, other=other)
+        return stmt
+
+    return tuple(map(one, body))

@@ -1,0 +1,317 @@
+"""Program -> Program: one parallel region, its loops dealt out to threads.
+
+The result is the same, bit for bit, for any number of threads: loops whose iterations are apart
+are dealt out as they are; what others accumulate is summed in blocks that do not depend on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from graphc.barriers import with_barriers
+from graphc.bounds import Extents, largest
+from graphc.dependence import Memory, Split, split_of
+from graphc.loops import (
+    Assign,
+    Barrier,
+    Buffer,
+    Comment,
+    Contract,
+    Declare,
+    Expr,
+    If,
+    Let,
+    Literal,
+    Loop,
+    Once,
+    Parallel,
+    Position,
+    Program,
+    Stmt,
+    Store,
+    While,
+    predicate,
+    statements,
+)
+from graphc.lower.blocks import Blocks, blocked_columns, blocked_rows, blocked_sums
+from graphc.lower.memory import align, laid, prepared
+from graphc.lower.naming import Names
+from graphc.lower.work import work
+from graphc.types import Size, bool_, maximum, names, product
+
+LEAST_REGION = 200_000
+"""Operations (see `work`) that repay waking threads: some ten microseconds."""
+LEAST_LOOP = 4_000
+"""Operations that repay dealing out a loop."""
+LEAST_ROUND = 40_000
+"""Operations of one iteration that repay meeting in each."""
+BLOCK_WORK = 16_000
+"""Operations of a block of iterations that sums for itself."""
+PART_WORK = 16
+"""Operations of a block for each element of an array of its own."""
+SHORTEST_BLOCK, LONGEST_BLOCK = 16, 4096
+ROWS, COLUMNS = 48, 128
+"""Of a product of matrices, at a time."""
+FEWEST = 4
+"""A loop with fewer iterations looks for more of them inside."""
+
+
+def parallelise(program: Program, threads: int, free: Names, loop_names: Sequence[str]) -> Program:
+    """The program for `threads` threads; as it is where they would not repay their cost.
+
+    With one thread it has no region, and the sums in the blocks that more threads would share.
+    """
+    program = prepared(program, free, loop_names)
+    total = work(program.body, set(program.dims))
+    if isinstance(total, int) and total < LEAST_REGION:
+        return laid(program)
+    sharer = _Sharer(program, Memory.of(program, is_laid=False), free)
+    body = sharer.body(program.body, {})
+    if not _is_shared(body):
+        return laid(program)
+    if threads == 1:
+        buffers = (*program.buffers, *sharer.parts)
+        return laid(replace(program, body=_alone(body), buffers=buffers))
+    shared = sharer.laid(_merged(body), threads)
+    worth: Expr = Literal(True, bool_)
+    if not isinstance(total, int):
+        worth = predicate("greater_equal", Position(total), Position(LEAST_REGION))
+    placed = with_barriers(shared.body, Memory.of(shared))
+    return replace(shared, body=(Parallel(threads, worth, placed),))
+
+
+@dataclass(slots=True)
+class _Sharer:
+    program: Program
+    memory: Memory
+    free: Names
+    parts: list[Buffer] = field(default_factory=list)
+    private: list[tuple[str, ...]] = field(default_factory=list)
+    """The arrays of which each thread needs its own, for each shared loop."""
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def variable(self, wanted: str) -> str:
+        """A loop variable for what is wanted, the same everywhere."""
+        if wanted not in self.variables:
+            self.variables[wanted] = self.free.take(wanted)
+        return self.variables[wanted]
+
+    def cost(self, body: tuple[Stmt, ...], extents: Extents) -> Size:
+        return work(body, set(self.program.dims), extents)
+
+    # --- statements ------------------------------------------------------------------------------
+
+    def body(self, body: tuple[Stmt, ...], extents: Extents) -> tuple[Stmt, ...]:
+        """Statements that all threads run."""
+        result: list[Stmt] = []
+        for stmt in body:
+            match stmt:
+                case Let() | Declare() | Assign() | Comment():
+                    result.append(stmt)
+                case Store():
+                    result.append(Once((stmt,)))
+                case Contract():
+                    result.append(self.contract(stmt, extents))
+                case Loop():
+                    result += self.loop(stmt, extents)
+                case _:
+                    inner = self.inside(stmt, extents)
+                    result += [inner] if _is_shared((inner,)) else _serial(stmt)
+        return tuple(result)
+
+    def inside(self, stmt: Stmt, extents: Extents) -> Stmt:
+        """A loop or branch that all threads run, meeting in each iteration."""
+        match stmt:
+            case Loop(var, extent):
+                bound = largest(extent, extents)
+                if bound is None:
+                    return stmt
+                return replace(stmt, body=self.body(stmt.body, {**extents, var: bound}))
+            case While():
+                test, inner = self.body(stmt.test, extents), self.body(stmt.body, extents)
+                return replace(stmt, test=test, body=inner)
+            case If():
+                then, other = self.body(stmt.then, extents), self.body(stmt.other, extents)
+                return replace(stmt, then=then, other=other)
+        return stmt
+
+    def loop(self, loop: Loop, extents: Extents) -> list[Stmt]:
+        cost = self.cost((loop,), extents)
+        if isinstance(cost, int) and cost < LEAST_LOOP:
+            return _serial(loop)
+        few = isinstance(loop.extent, int) and loop.extent < FEWEST
+        ways = (self.across, self.within) if not few else (self.within, self.across)
+        for way in ways:
+            found = way(loop, extents)
+            if found is not None:
+                return found
+        return _serial(loop)
+
+    def within(self, loop: Loop, extents: Extents) -> list[Stmt] | None:
+        """The loop as it is, with shared loops inside."""
+        bound = largest(loop.extent, extents)
+        if bound is None:
+            return None
+        cost = self.cost(loop.body, {**extents, loop.var: bound})
+        if isinstance(cost, int) and cost < LEAST_ROUND:
+            return None
+        inner = self.inside(loop, extents)
+        return [inner] if _is_shared((inner,)) else None
+
+    def across(self, loop: Loop, extents: Extents) -> list[Stmt] | None:
+        """The iterations of the loop dealt out."""
+        split = split_of(loop, self.memory)
+        if split is None:
+            return None
+        if split.sums or split.arrays:
+            found = self.sums(loop, split, extents)
+            if found is None:
+                return None
+        else:
+            found = [replace(loop, shared=True)]
+        self.private.append(split.private)
+        return found
+
+    def sums(self, loop: Loop, split: Split, extents: Extents) -> list[Stmt] | None:
+        sizes = [total.count for total in split.arrays.values()]
+        blocks = self.blocks(loop, sizes, extents)
+        count = largest(blocks.count, extents)
+        if count is None or count == 1:
+            return None
+        if {x for size in (count, *sizes) for x in names(size)} - set(self.program.dims):
+            return None
+        parts: dict[str, tuple[str, str]] = {}
+        for name, total in (*split.sums.items(), *split.arrays.items()):
+            parts[name] = self.free.take(f"{name}_part"), self.free.take(f"{name}_parts")
+            shape = (count, total.count) if name in split.arrays else (count,)
+            self.parts.append(Buffer(parts[name][1], total.dtype, shape, 0))
+        found = blocked_sums(loop, split, blocks, parts, self.variable("element"))
+        return [x if _is_worthwhile(x, self) else _unshared(x) for x in found]
+
+    def blocks(self, loop: Loop, sizes: Sequence[Size], extents: Extents) -> Blocks:
+        """Blocks that repay their sums."""
+        each = self.cost(loop.body, {**extents, loop.var: 1})
+        each = each if isinstance(each, int) else BLOCK_WORK // SHORTEST_BLOCK
+        wanted = BLOCK_WORK + PART_WORK * sum(x for x in sizes if isinstance(x, int))
+        size = SHORTEST_BLOCK if not sizes else 4 * SHORTEST_BLOCK
+        while size < LONGEST_BLOCK and size * max(each, 1) < wanted:
+            size *= 2
+        return Blocks(self.variable("block"), size, loop.extent)
+
+    def contract(self, stmt: Contract, extents: Extents) -> Stmt:
+        """A product of matrices, its rows or columns dealt out."""
+        cost = self.cost((stmt,), extents)
+        if not isinstance(cost, int) or cost >= LEAST_LOOP:
+            for make, size, step, side in (
+                (blocked_rows, stmt.rows, ROWS, stmt.left),
+                (blocked_columns, stmt.columns, COLUMNS, stmt.right),
+            ):
+                blocks = Blocks(self.variable("block"), step, size)
+                found = make(stmt, blocks)
+                if (
+                    blocks.count != 1
+                    and side.panel is None
+                    and split_of(found, self.memory) == Split()
+                ):
+                    return found
+        return Once((stmt,))
+
+    # --- arrays ----------------------------------------------------------------------------------
+
+    def laid(self, body: tuple[Stmt, ...], threads: int) -> Program:
+        """The program with its arrays in their places, those of each thread behind the others."""
+        offsets: dict[str, Size] = {}
+        step: Size = 0
+        for group in self.private:
+            end: Size = 0
+            for name in group:
+                offsets[name] = end
+                buffer = self.memory.buffers[name]
+                end = end + align(product(buffer.shape) * buffer.dtype.bytes)
+            step = maximum(step, end)
+        common = tuple(b for b in self.program.buffers if b.name not in offsets)
+        found = laid(replace(self.program, body=body, buffers=(*common, *self.parts)))
+        start = found.workspace
+        own = (
+            replace(b, offset=start + offsets[b.name], step=step)
+            for b in self.program.buffers
+            if b.name in offsets
+        )
+        return replace(found, buffers=(*found.buffers, *own), workspace=start + threads * step)
+
+
+def _is_shared(body: tuple[Stmt, ...]) -> bool:
+    return any(isinstance(stmt, Loop) and stmt.shared for stmt in statements(body))
+
+
+def _is_worthwhile(stmt: Stmt, sharer: _Sharer) -> bool:
+    cost = sharer.cost((stmt,), {})
+    return not isinstance(cost, int) or cost >= LEAST_LOOP
+
+
+def _unshared(stmt: Stmt) -> Stmt:
+    """A loop over the elements of a small array, for the first thread."""
+    if not isinstance(stmt, Loop) or not stmt.shared:
+        return stmt
+    return Once((replace(stmt, shared=False),))
+
+
+def _serial(stmt: Stmt) -> list[Stmt]:
+    """What is not dealt out: the first thread stores, all compute the locals that they need."""
+    inner = list(statements((stmt,)))
+    own = {x.name for x in inner if isinstance(x, Let | Declare)}
+    if not any(isinstance(x, Store | Contract) for x in inner):
+        return [stmt]
+    if not any(isinstance(x, Assign) and x.name not in own for x in inner):
+        return [Once((stmt,))]
+
+    def parted(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+        return tuple(part for s in body for part in _serial(s))
+
+    match stmt:
+        case Loop():
+            return [replace(stmt, body=parted(stmt.body))]
+        case While():
+            return [replace(stmt, test=parted(stmt.test), body=parted(stmt.body))]
+        case If():
+            return [replace(stmt, then=parted(stmt.then), other=parted(stmt.other))]
+    return [Once((stmt,))]
+
+
+def _merged(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+    """Neighbours that the first thread runs, together."""
+    result: list[Stmt] = []
+    for stmt in body:
+        match stmt:
+            case Once(inner) if result and isinstance(result[-1], Once):
+                result[-1] = Once((*result[-1].body, *inner))
+                continue
+            case Loop() if not stmt.shared:
+                stmt = replace(stmt, body=_merged(stmt.body))
+            case While():
+                stmt = replace(stmt, test=_merged(stmt.test), body=_merged(stmt.body))
+            case If():
+                stmt = replace(stmt, then=_merged(stmt.then), other=_merged(stmt.other))
+        result.append(stmt)
+    return tuple(result)
+
+
+def _alone(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+    """The same for one thread."""
+    result: list[Stmt] = []
+    for stmt in body:
+        match stmt:
+            case Once(inner):
+                result += _alone(inner)
+                continue
+            case Barrier():
+                continue
+            case Loop():
+                stmt = replace(stmt, body=_alone(stmt.body), shared=False)
+            case While():
+                stmt = replace(stmt, test=_alone(stmt.test), body=_alone(stmt.body))
+            case If():
+                stmt = replace(stmt, then=_alone(stmt.then), other=_alone(stmt.other))
+        result.append(stmt)
+    return tuple(result)
