@@ -19,9 +19,12 @@ from by_hand import EXERCISE, SCALE, program, scalar, unit
 from graphc import build, resources
 from graphc.build import CacheWarning, bind, cache, callers, compiler, export, load, solve
 from graphc.build.compiler import target_flags
+from graphc.emit_c import emit
 from graphc.errors import ArgumentError, BuildError
+from graphc.kernel import Kernel
+from graphc.loops import Literal, Loop, Position, Store, cast
 from graphc.options import Options
-from graphc.types import Dim, float64, floordiv
+from graphc.types import Dim, float64, floordiv, maximum
 
 HERE = Path(__file__).parent
 SCRIPT = """
@@ -425,3 +428,19 @@ def test_making_room_does_not_mind_folders_that_vanish(
 
     monkeypatch.setattr(Path, "iterdir", racing)
     assert list(cache.modules(tmp_path)) == [module]
+
+
+def test_a_loop_whose_head_takes_two_lines(folder: Path) -> None:
+    n, m = Dim.named("a_dimension_with_a_long_name"), Dim.named("another_dimension_with_a_name")
+    extent = maximum(floordiv(n - 3, 2) + floordiv(m, 4), floordiv(m + n, 48) + 1)
+    one = Store("y", 0, Literal(1.0, float64))
+    twice = Loop("i", extent, (one, Store("y", 1, cast(Position(extent - 1), float64))))
+    names = ["a_dimension_with_a_long_name", "another_dimension_with_a_name"]
+    made = replace(
+        program("lengthy", [("x", float64[n]), ("z", float64[m])], [("y", float64[2])], names),
+        body=(twice,),
+    )
+    kernel = Kernel(made, emit(made))
+    head = next(line for line in kernel.source.splitlines() if "for (" in line)
+    assert not head.endswith("{")
+    assert list(kernel(np.zeros(9), np.zeros(8))) == [1, 4]

@@ -333,12 +333,13 @@ class _Writer:
             self.put(f"GRAPHC_SIMD_SUM({', '.join(sums)})", depth)
         start = len(self.lines)
         self.put(head, depth)
+        end = len(self.lines) - 1  # a long head takes several lines
         p.vector = is_vector(loop)
         self.body(loop.body, depth + 1)
         p.vector = False
         del p.extents[loop.var]
         if len(self.lines) > start + 2 or isinstance(loop.body[0], Loop):
-            self.lines[start] += " {"
+            self.lines[end] += " {"
             self.lines.append("    " * depth + "}")
 
     def put(self, text: str, depth: int, note: str = "") -> None:
