@@ -71,7 +71,9 @@ def _written_out(loop: Loop, fresh: Names) -> list[Stmt]:
     """The rounds of a loop one after the other; none where it stays a loop."""
     if not isinstance(loop.extent, int) or not 1 < loop.extent <= MOST_ROUNDS:
         return []
-    if not _is_plain(loop.body) or not any(_chooses(stmt, loop.var) for stmt in loop.body):
+    if not _is_plain(loop.body) or _binds_indices(loop.body):
+        return []
+    if not any(_chooses(stmt, loop.var) for stmt in loop.body):
         return []
     before = sum(map(_length, loop.body))
     rounds = [_round(loop.body, {loop.var: i}) for i in range(loop.extent)]
@@ -82,6 +84,24 @@ def _written_out(loop: Loop, fresh: Names) -> list[Stmt]:
 
 def _is_plain(body: tuple[Stmt, ...]) -> bool:
     return all(isinstance(stmt, Let | Store | Comment) for stmt in body)
+
+
+def _binds_indices(body: tuple[Stmt, ...]) -> bool:
+    """Whether a local of the body is an index in it."""
+    own = {stmt.name for stmt in body if isinstance(stmt, Let)}
+    return any(not own.isdisjoint(names(size)) for stmt in body for size in _sizes(stmt))
+
+
+def _sizes(stmt: Stmt) -> Iterator[Size]:
+    """The index expressions of a statement."""
+    if isinstance(stmt, Store):
+        yield stmt.index
+    for value in values(stmt):
+        for part in parts(value):
+            if isinstance(part, Read):
+                yield part.index
+            if isinstance(part, Position):
+                yield part.size
 
 
 def _chooses(stmt: Stmt, var: str) -> bool:
