@@ -19,6 +19,7 @@ import scipy.special
 import graphc
 from graphc import ops
 from graphc.trace import FUNCTIONS, UFUNCS, Tensor
+from graphc.trace.coverage import COMPOSITES
 from graphc.trace.tensor import METHODS
 
 DOCS = Path(__file__).resolve().parent
@@ -60,7 +61,7 @@ Indexing: integers, slices with any step, `...`, `np.newaxis`.
 | `if x > 0:`, `x and y` | the value is not known while tracing | `np.where`, `graphc.cond` |
 | `while x > 0:` | likewise | `graphc.while_loop`, `graphc.scan`, `graphc.fori_loop` |
 | `float(x)`, `int(x)`, `x.item()` | likewise | a 0-d value is a scalar already |
-| `x[i] = v`, `out=`, `where=` | values do not change | `np.where`, `np.stack`, `np.concatenate` |
+| `x[i] = v`, `out=`, a ufunc's `where=` | values do not change | `np.where`, `np.stack` |
 | `np.asarray(x)`, other packages | a traced value has no numbers yet | NumPy, `scipy.special` |
 | float16, complex, unsigned, strings | there are bool, int32, int64, float32, float64 | `astype` |
 """
@@ -69,7 +70,7 @@ Indexing: integers, slices with any step, `...`, `np.newaxis`.
 def numpy_page():
     """docs/numpy.md."""
     ufuncs = {fn.__name__ for fn in vars(np).values() if isinstance(fn, np.ufunc)}
-    names = {*ops.BY_FUNCTION, *UFUNCS}
+    names = {*ops.BY_FUNCTION, *UFUNCS, *COMPOSITES}
     found = {fn.__module__: [] for fn in FUNCTIONS}
     for fn in FUNCTIONS:
         found[fn.__module__].append(fn.__name__)

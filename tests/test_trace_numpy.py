@@ -111,7 +111,9 @@ def ufunc(name: str) -> Callable[..., Any]:
 
 
 EVERY_UFUNC = sorted(
-    {*UFUNCS, *COMPOSITES, *ops.BY_FUNCTION} - {"astype", "matmul", "vecdot", "clip"}
+    {*UFUNCS, *COMPOSITES, *ops.BY_FUNCTION}
+    - {"astype", "matmul", "vecdot", "matvec", "vecmat", "clip"}
+    - {"beta", "betaln"}  # at negative integers SciPy takes limits; see test_elsewhere.py
 )
 ONE = [name for name in EVERY_UFUNC if getattr(ufunc(name), "nin", 0) == 1]
 TWO = [name for name in EVERY_UFUNC if getattr(ufunc(name), "nin", 0) == 2]

@@ -13,7 +13,9 @@ from graphc.trace import (
     products,
     reductions,
     scipy_special,
+    sequences,
     shapes,
+    solving,
 )
 from graphc.trace.control import close, cond, fori_loop, items, scan, while_loop
 from graphc.trace.coverage import FUNCTIONS, UFUNCS, refuse
@@ -35,7 +37,9 @@ COVERAGE = (
     products,
     reductions,
     scipy_special,
+    sequences,
     shapes,
+    solving,
 )
 
 __all__ = [

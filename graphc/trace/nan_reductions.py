@@ -90,7 +90,16 @@ def nanstd(
     return np.sqrt(nanvar(a, axis, dtype, out, ddof, keepdims))
 
 
+def _nan_place(find: Any, worst: float) -> Any:
+    def place(a: Any, axis: Any = None, out: None = None, *, keepdims: Any = False) -> Tensor:
+        """Where the extremum is among what is not nan."""
+        return find(_filled(a, worst)[0], axis, keepdims=bool(keepdims))
+
+    return place
+
+
 FUNCTIONS.update({
+    np.nanargmax: _nan_place(np.argmax, -np.inf), np.nanargmin: _nan_place(np.argmin, np.inf),
     np.nansum: nansum, np.nanprod: nanprod, np.nanmax: nanmax, np.nanmin: nanmin,
     np.nanmean: nanmean, np.nanvar: nanvar, np.nanstd: nanstd,
 })  # fmt: skip

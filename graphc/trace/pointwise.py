@@ -252,6 +252,41 @@ def _infinite(x: Any, sign: int) -> Tensor:
     return as_tensor(x) == sign * math.inf
 
 
+def angle(z: Any, deg: bool = False) -> Tensor:
+    """np.angle of real numbers: 0, or half a turn for negative ones."""
+    x = as_tensor(z)
+    x = x if x.node.dtype.kind == "f" else x.astype(float64)
+    found = np.arctan2(np.zeros_like(x), x)
+    return found * (180 / math.pi) if deg else found
+
+
+def isin(
+    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False,
+    *, kind: Any = None,
+) -> Tensor:  # fmt: skip
+    """np.isin: each element compared with each of the others."""
+    x, among = promote(element, np.ravel(as_tensor(test_elements)))
+    found = np.any(np.reshape(x, (*x.shape, 1)) == among, axis=-1)
+    return ~found if invert else found
+
+
+def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kwargs: Any) -> Tensor:
+    """np.piecewise; each function is traced on all of x."""
+    value = as_tensor(x)
+    conditions = list(condlist) if isinstance(condlist, list | tuple) else [condlist]
+    choices = [f(value, *args, **kwargs) if callable(f) else f for f in funclist]
+    if len(choices) not in (len(conditions), len(conditions) + 1):
+        raise ValueError(
+            f"with {len(conditions)} condition(s), either {len(conditions)} or "
+            f"{len(conditions) + 1} functions are expected"
+        )
+    rest = choices[len(conditions)] if len(choices) > len(conditions) else 0
+    found = np.broadcast_to(as_tensor(rest).astype(value.dtype), value.node.shape)
+    for condition, choice in zip(conditions, choices, strict=False):
+        found = where(condition, as_tensor(choice).astype(value.dtype), found)
+    return found
+
+
 FUNCTIONS.update(
     {
         np.where: where,
@@ -280,6 +315,10 @@ FUNCTIONS.update(
         np.isposinf: lambda x: _infinite(x, 1),
         np.isneginf: lambda x: _infinite(x, -1),
         np.isreal: lambda x: np.ones_like(x, dtype=bool),
+        np.real_if_close: lambda a, tol=100: as_tensor(a),
+        np.angle: angle,
+        np.isin: isin,
+        np.piecewise: piecewise,
     }
 )
 for _name, _fn in (("clip", clip), ("round", round_), ("copy", copy), ("conj", copy)):

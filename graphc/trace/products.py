@@ -106,7 +106,7 @@ def matrix_power(a: Any, n: int) -> Tensor:
     if x.ndim < 2 or x.node.shape[-1] != x.node.shape[-2]:
         raise ShapeError(f"matrix_power needs square matrices, not {x.node.type}")
     if n < 0:
-        refuse("np.linalg.matrix_power with a negative power is not covered", "invert beforehand")
+        return matrix_power(np.linalg.inv(x), -n)
     if n == 0:
         ones = np.where(np.broadcast_to(True, x.node.shape), np.ones((), x.dtype), x)
         row, column = (np.reshape(x.arange(x.node.shape[-1]), s) for s in ((-1, 1), (1, -1)))
@@ -236,6 +236,22 @@ def linalg_vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Tensor:
     return vecdot(x1, x2, axis)
 
 
+def matvec(a: Any, b: Any) -> Tensor:
+    """np.matvec: of matrices and vectors, both with leading axes that broadcast."""
+    x, y = promote(a, b)
+    if x.ndim < 2 or not y.ndim:
+        raise ShapeError(f"matvec needs matrices and vectors, not {x.node.type} and {y.node.type}")
+    return matmul(x, y[..., None])[..., 0]
+
+
+def vecmat(a: Any, b: Any) -> Tensor:
+    """np.vecmat."""
+    x, y = promote(a, b)
+    if not x.ndim or y.ndim < 2:
+        raise ShapeError(f"vecmat needs vectors and matrices, not {x.node.type} and {y.node.type}")
+    return matmul(x[..., None, :], y)[..., 0, :]
+
+
 FUNCTIONS.update({
     np.inner: inner, np.outer: outer, np.linalg.outer: linalg_outer, np.vdot: vdot,
     np.linalg.vecdot: linalg_vecdot, np.trace: trace, np.linalg.trace: linalg_trace,
@@ -243,5 +259,5 @@ FUNCTIONS.update({
     np.linalg.matrix_power: matrix_power, np.linalg.multi_dot: multi_dot, np.linalg.norm: norm,
     np.linalg.vector_norm: vector_norm, np.linalg.matrix_norm: matrix_norm,
 })  # fmt: skip
-UFUNCS["vecdot"] = vecdot
+UFUNCS.update({"vecdot": vecdot, "matvec": matvec, "vecmat": vecmat})
 attach("trace", trace)

@@ -49,6 +49,15 @@ JOINS = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimu
          "any": np.logical_or, "all": np.logical_and}  # fmt: skip
 
 
+def _neutral(op: Op, x: Tensor, initial: Any) -> Any:
+    """What leaves the result of a reduction as it is; NumPy wants an extremum's to be given."""
+    if op in (MAX, MIN):
+        if initial is None:
+            raise ValueError(f"np.{op.name} with where= needs initial=")
+        return as_tensor(initial, x.node.dtype).astype(x.dtype)
+    return np.asarray(op in (PROD, ALL), x.dtype)
+
+
 def _reduction(op: Op, widen: bool, needs_elements: bool) -> Any:
     """sum and prod widen small ints to int64 as NumPy does; max and min refuse empty axes."""
 
@@ -61,9 +70,11 @@ def _reduction(op: Op, widen: bool, needs_elements: bool) -> Any:
         initial: Any = None,
         where: Any = True,
     ) -> Tensor:
-        if out is not None or where is not True:
-            refuse(f"np.{op.name} with out= or where=", "use np.where on the operand")
+        if out is not None:
+            refuse(f"np.{op.name} with out= writes into an array", "use the value it returns")
         x = as_tensor(a)
+        if where is not True:
+            x = np.where(where, x, _neutral(op, x, initial))
         if dtype is not None:
             x = x.astype(dtype)
         elif widen and x.node.dtype.kind in "bi":
