@@ -71,8 +71,8 @@ golden: env ## rewrite the golden C files; review the diff
 	$(BIN)/python -m pytest tests/test_golden.py --update-golden
 
 .PHONY: docs
-docs: env ## bring the C, the tables and the pictures of the documentation up to date
-	$(BIN)/python docs/make.py
+docs: env ## bring the documentation up to date; BENCH=out/bench: its measurements, too
+	$(BIN)/python docs/make.py $(if $(BENCH),--bench $(BENCH))
 
 .PHONY: clean
 clean: ## remove whatever the other targets made, .venv included
