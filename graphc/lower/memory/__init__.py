@@ -60,13 +60,15 @@ def prepared(program: Program, names: Names, loop_names: Sequence[str]) -> Progr
 def laid(program: Program) -> Program:
     """The program with a place for each array."""
     homes, workspace = overlay(program)
-    buffers = {b.name: replace(b, home=homes.get(b.name, "")) for b in program.buffers}
     offsets, total = plan_offsets(workspace)
-    for leader, offset in offsets.items():
-        for name, buffer in buffers.items():
-            if name == leader or buffer.home == leader:
-                buffers[name] = replace(buffer, home="", offset=offset)
-    return replace(program, buffers=tuple(buffers.values()), workspace=total)
+
+    def placed(buffer: Buffer) -> Buffer:
+        leader = homes.get(buffer.name, buffer.name)
+        if leader in offsets:
+            return replace(buffer, offset=offsets[leader])
+        return replace(buffer, home=homes.get(buffer.name, ""))
+
+    return replace(program, buffers=tuple(map(placed, program.buffers)), workspace=total)
 
 
 def workspace_lives(program: Program) -> list[Life]:

@@ -51,9 +51,20 @@ class Item:
 Block = Sequence[Item]
 
 
-def tree(body: Sequence[Stmt]) -> tuple[Item, ...]:
+class Root(tuple[Item, ...]):
+    """The outermost block, in which everything is looked up most."""
+
+    touched: dict[str, list[Item]]
+
+
+def tree(body: Sequence[Stmt]) -> Root:
     """The items of a program's body."""
-    return _block(body, 0, ())[0]
+    root = Root(_block(body, 0, ())[0])
+    root.touched = {}
+    for item in root:
+        for array in item.accesses:
+            root.touched.setdefault(array, []).append(item)
+    return root
 
 
 def _block(
@@ -99,6 +110,8 @@ def _own(stmt: Stmt, loops: tuple[Loop, ...]) -> Iterator[Access]:
 
 def touching(block: Block, array: str) -> list[Item]:
     """The items of a block that read or write the array."""
+    if isinstance(block, Root):
+        return block.touched.get(array, [])
     return [item for item in block if array in item.accesses]
 
 
