@@ -444,3 +444,14 @@ def test_a_loop_whose_head_takes_two_lines(folder: Path) -> None:
     head = next(line for line in kernel.source.splitlines() if "for (" in line)
     assert not head.endswith("{")
     assert list(kernel(np.zeros(9), np.zeros(8))) == [1, 4]
+
+
+def test_a_unit_of_very_many_lines_is_not_optimised() -> None:
+    """Compilers take minutes for the C of a Python loop that was unrolled to 10,000 steps."""
+
+    def text(lines: int) -> Any:
+        return types.SimpleNamespace(name="f", source="\n" * lines, header="", declarations="")
+
+    short, long = (build._flags(text(lines), Options()) for lines in (20_000, 20_001))
+    assert "-O0" not in short
+    assert long == (*target_flags(Options().target), *compiler.FLAGS, "-O0")

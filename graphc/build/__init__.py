@@ -182,14 +182,21 @@ def _asked(unit: Unit, binding: Binding, options: Options, role: str) -> str:
         unit.declarations,
         binding.key(),
         machine(),
-        repr((_flags(options), WRAPPER_FLAGS, LINK_FLAGS, user_flags())),
+        repr((_flags(unit, options), WRAPPER_FLAGS, LINK_FLAGS, user_flags())),
     )
     return sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 
-def _flags(options: Options) -> tuple[str, ...]:
+LONG_UNIT = 20_000
+"""Lines; compilers take minutes to optimise longer functions, as of a loop that was unrolled to
+10,000 steps, because registers are chosen in time quadratic in what is live."""
+
+
+def _flags(unit: Unit, options: Options) -> tuple[str, ...]:
     """All that a kernel asks of a compiler."""
     level = ("-O1",) if options.optimize < 2 else ()  # of two levels the later counts
+    if unit.source.count("\n") > LONG_UNIT:
+        level = ("-O0",)
     openmp = () if options.threads is None else (OPENMP_FLAG,)
     return (*target_flags(options.target), *FLAGS, *level, *openmp)
 
@@ -204,7 +211,7 @@ def _with_known_flags(
     folder: Path,
 ) -> Path:
     """Compiles with the flags that the compiler knows: all, unless it refuses; then it is asked."""
-    asked = _flags(options)
+    asked = _flags(unit, options)
     digest = sha256(repr(asked).encode()).hexdigest()[:16]
     note = folder / f"flags-{compiler.key}-{digest}"
     kept: tuple[str, ...] = ()

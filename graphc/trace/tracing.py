@@ -162,7 +162,7 @@ def _warn_if_long(graph: Graph) -> None:
         source, count = lines.most_common(1)[0]
         warnings.warn(
             f"{graph.name} has {lines.total()} nodes, {count} of them made at {source}: a Python "
-            "loop is unrolled; graphc.scan keeps it a loop",
+            "loop is unrolled, which takes long to compile; graphc.scan keeps it a loop",
             stacklevel=2,
         )
 
