@@ -111,7 +111,7 @@ static inline ${ T } fmod_${ suffix }(${ T } a, ${ T } b)
     return b == 0 || b == -1 ? 0 : a % b;
 }
 
-/*% elif helper == "power" %*/
+/*% elif helper == "power" and suffix[0] == "i" %*/
 /* a to the b, wrapping on overflow, by repeated squaring. */
 static inline ${ T } power_${ suffix }(${ T } a, ${ T } b)
 {
@@ -238,9 +238,20 @@ static inline float polygamma_f32(int32_t n, float x)
     return (float)polygamma_f64(n, (double)x);
 }
 
+/*% elif suffix == "f32" and helper in in_double %*/
+/*% set two = helper in ("arctan2", "hypot") %*/
+static inline float ${ helper }_f32(float x${ ", float y" if two else "" })
+{
+    return (float)${ helper }_f64((double)x${ ", (double)y" if two else "" });
+}
+
 /*% else %*/
 /*% include "maths/bits.c" %*/
 /*% include "maths/exponential.c" %*/
 /*% include "maths/logarithm.c" %*/
+/*% include "maths/trigonometric.c" %*/
+/*% include "maths/inverse.c" %*/
+/*% include "maths/error.c" %*/
+/*% include "maths/power.c" %*/
 /*% endif %*/
 /*% endfor %*/

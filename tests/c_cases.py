@@ -150,7 +150,8 @@ def helpers(x: Any, y: Any) -> Any:
 
 def maths(x: Any) -> Any:
     """Every function that loops call by a polynomial of the unit's own."""
-    return tuple(Tensor(apply(ops.OPS[name], x.node)) for name in sorted(VECTOR))
+    rows = [ops.OPS[name] for name in sorted(VECTOR)]
+    return tuple(Tensor(apply(op, *(x.node, (x + 0.5).node)[: len(op.domain)])) for op in rows)
 
 
 def wrapped(x: Any, i: Any) -> Any:

@@ -10,8 +10,9 @@ import numpy as np
 
 from graphc.emit_c.expression import Printer, literal
 from graphc.emit_c.functions import C_TYPES, SUFFIX
-from graphc.emit_c.helpers import definitions
+from graphc.emit_c.helpers import IN_DOUBLE, LIMITED, VECTOR, definitions
 from graphc.emit_c.lanes import is_vector, lane_sums
+from graphc.emit_c.limits import limited_arguments, looks
 from graphc.emit_c.traps import traps
 from graphc.loops import (
     Apply,
@@ -93,6 +94,7 @@ def emit(program: Program) -> CUnit:
         "unused": unused,
         "body": "\n".join(writer.lines),
         "tables": [_table(table) for table in program.tables],
+        "in_double": IN_DOUBLE,
         "helpers": definitions(printer.helpers, printer.looped),
         "dims": program.dims,
         "sizes": sizes,
@@ -193,6 +195,8 @@ class _Writer:
     lines: list[str] = field(default_factory=list)
     simd: bool = False
     """Whether a loop sums in lanes."""
+    checks: int = 0
+    """How many loops look at arguments before another runs."""
 
     def buffers(self, program: Program) -> None:
         """Where in the workspace each array lies."""
@@ -299,9 +303,11 @@ class _Writer:
 
     def update(self, place: str, value: Expr, itself: Expr) -> str:
         """place = value, as place += term where it is one."""
-        if isinstance(value, Apply) and value.args[:1] == (itself,) and value.dtype.kind == "f":
-            sign = {"add": "+", "subtract": "-", "multiply": "*"}.get(value.function)
-            if sign:
+        if isinstance(value, Apply) and value.args[:1] == (itself,):
+            signs = {"add": "+", "subtract": "-", "multiply": "*"}
+            if value.dtype.kind == "i":
+                signs = {"bitwise_or": "|"}
+            if sign := signs.get(value.function):
                 return f"{place} {sign}= {self.printer.text(value.args[1])};"
         return f"{place} = {self.printer.text(value)};"
 
@@ -322,6 +328,26 @@ class _Writer:
         return f"contract_{suffix}({sizes}, {left}, {right}, {into}, {add});"
 
     def loop(self, loop: Loop, depth: int) -> None:
+        """A loop; where its functions have a limit, two, and one before that chooses."""
+        if not is_vector(loop):
+            self.one_loop(loop, depth, frozenset())
+            return
+        found = limited_arguments(loop)
+        if found is None or not found[1]:
+            self.one_loop(loop, depth, VECTOR - LIMITED if found is None else VECTOR)
+            return
+        self.checks += 1
+        far = f"far{self.checks if self.checks > 1 else ''}"
+        note = "whether an argument of sin, cos or tan is beyond 2^20"
+        self.put(f"int32_t {far} = 0;", depth, note)
+        self.one_loop(Loop(loop.var, loop.extent, looks(far, *found)), depth, VECTOR)
+        self.put(f"if ({far}) {{", depth)
+        self.one_loop(loop, depth + 1, VECTOR - LIMITED)
+        self.put("} else {", depth)
+        self.one_loop(loop, depth + 1, VECTOR)
+        self.put("}", depth)
+
+    def one_loop(self, loop: Loop, depth: int, vector: frozenset[str]) -> None:
         p = self.printer
         head = f"for (int64_t {loop.var} = 0; {loop.var} < {p.size(loop.extent)[0]}; ++{loop.var})"
         p.extents[loop.var] = loop.extent
@@ -334,9 +360,9 @@ class _Writer:
         start = len(self.lines)
         self.put(head, depth)
         end = len(self.lines) - 1  # a long head takes several lines
-        p.vector = is_vector(loop)
+        p.vector = vector
         self.body(loop.body, depth + 1)
-        p.vector = False
+        p.vector = frozenset()
         del p.extents[loop.var]
         if len(self.lines) > start + 2 or isinstance(loop.body[0], Loop):
             self.lines[end] += " {"

@@ -43,8 +43,8 @@ class Printer:
     """(helper, dtype suffix) pairs to define."""
     looped: set[tuple[str, str]] = field(default_factory=set)
     """Those of them that a loop worth vectorising calls."""
-    vector: bool = False
-    """Whether such a loop is being written."""
+    vector: frozenset[str] = frozenset()
+    """The functions of <math.h> to call by a helper: those of such a loop, while it is written."""
     used: set[str] = field(default_factory=set)
     extents: dict[str, Size] = field(default_factory=dict)
     """Of the loops around what is being written."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
-from graphc.emit_c.helpers import VECTOR
 from graphc.types import DType
 
 C_TYPES = {
@@ -138,10 +138,10 @@ BITS = {
 }
 
 
-def spelling(function: str, dtype: DType, vector: bool) -> Infix | Call | None:
-    """How a function of operands of this dtype is written, in a loop worth vectorising or not;
-    None for what is neither an operator nor a call (negation, logical not, select, cast, which
-    the printer writes itself)."""
+def spelling(function: str, dtype: DType, vector: Container[str]) -> Infix | Call | None:
+    """How a function of operands of this dtype is written, by a helper if `vector` has it; None
+    for what is neither an operator nor a call (negation, logical not, select, cast, which the
+    printer writes itself)."""
     kind, name = dtype.kind, str(dtype)
     if function in COMPARISONS:
         return COMPARISONS[function]
@@ -156,6 +156,6 @@ def spelling(function: str, dtype: DType, vector: bool) -> Infix | Call | None:
         return FLOAT_INFIX[function]
     if function in TESTS:
         return Call(TESTS[function])
-    if function in HELPERS or (vector and function in VECTOR):
+    if function in HELPERS or function in vector:
         return Call(helper, function)
     return Call(LIBM[function] + ("f" if name == "float32" else "")) if function in LIBM else None

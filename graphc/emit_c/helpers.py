@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+Key = tuple[str, str]
+"""A helper and the suffix of its dtype."""
+SCALED = ("muladd", "whole", "power_of_two")
 CALLS: dict[str, tuple[str, ...]] = {
     # templates/helpers.c
     "maximum": (),
@@ -17,39 +20,89 @@ CALLS: dict[str, tuple[str, ...]] = {
     "floor_divide": (),
     "remainder": (),
     "fmod": (),
-    "power": ("multiply",),
     "to_i32": (),
     "to_i64": (),
     "contract": (),
     "clock": (),
-    # templates/maths/bits.c
+    # templates/maths/
     "muladd": (),
     "bits": (),
     "whole": (),
     "power_of_two": ("bits",),
     "significand": ("bits",),
-    # templates/maths/exponential.c, logarithm.c
-    "exp": ("muladd", "whole", "power_of_two"),
-    "expm1": ("muladd", "whole", "power_of_two"),
+    "turned": ("muladd", "whole", "bits"),
+    "residue": ("muladd",),
+    "sin": ("turned", "residue", "whole"),
+    "cos": ("turned", "residue", "whole"),
+    "tan": ("muladd", "whole", "residue"),
+    "exp": SCALED,
+    "half_exp": SCALED,
+    "exp_sum": SCALED,
+    "exp2_sum": SCALED,
+    "exp2": ("exp2_sum",),
+    "expm1": SCALED,
     "log": ("muladd", "significand"),
     "log1p": ("muladd", "significand", "power_of_two"),
+    "log_base": ("muladd", "significand"),
+    "log2": ("log_base",),
+    "log10": ("log_base",),
     "tanh": ("exp",),
+    "sinh": ("muladd", "half_exp"),
+    "cosh": ("half_exp",),
+    "arcsinh": ("log1p",),
+    "arccosh": ("log1p",),
+    "arctanh": ("log1p",),
+    "arcsine": ("muladd", "bits"),
+    "arcsin": ("arcsine",),
+    "arccos": ("arcsine",),
+    "arctan2": ("muladd",),
+    "arctan": ("arctan2",),
+    "hypot": (),
+    "erf": ("exp",),
+    "erfc": ("exp_sum",),
+    "error": (),
     "sigmoid": ("exp",),
     "softplus": ("exp", "log1p"),
     "logaddexp": ("exp", "log1p"),
+    "power": ("muladd", "significand", "error", "exp2_sum"),
     # templates/helpers.c
     "polygamma": (),
     "wrap_index": (),
 }
-"""Every helper and those it calls of its own dtype, in the order of their definitions."""
-VECTOR = frozenset(("exp", "expm1", "log", "log1p", "tanh"))
+"""Every helper and those it calls, of its own dtype unless a suffix says otherwise, in the order
+of their definitions."""
+VECTOR = frozenset(
+    (
+        "exp", "exp2", "expm1", "log", "log2", "log10", "log1p",
+        "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2",
+        "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
+        "hypot", "power", "erf", "erfc",
+    )
+)  # fmt: skip
 """Functions of <math.h> that a loop calls by a polynomial of the unit's own instead: compilers
 vectorise it, and the loop around it. Within 2 ulp; sigmoid within 3."""
+OTHERWISE: dict[Key, tuple[str, ...]] = {
+    ("sin", "f32"): ("turned", "muladd_f64", "whole_f64"),
+    ("cos", "f32"): ("turned", "muladd_f64", "whole_f64"),
+    ("exp2", "f32"): SCALED,
+    ("power", "i32"): ("multiply",),
+    ("power", "i64"): ("multiply",),
+    ("power", "f32"): ("exp2_f64", "log2_f64"),
+}
+"""Where the form of one dtype calls others than the table says."""
+LIMITED = frozenset(("sin", "cos", "tan"))
+"""Those of them that hold for |x| <= LIMIT only. A loop that meets more calls <math.h>."""
+LIMIT = 2.0**20
 BORROWERS = frozenset(("sigmoid", "softplus", "logaddexp"))
 """Helpers that call functions of <math.h> unless a loop needs them."""
 
-Key = tuple[str, str]
-"""A helper and the suffix of its dtype."""
+IN_DOUBLE = frozenset(
+    (
+        "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh",
+        "arcsinh", "arccosh", "arctanh", "log2", "log10", "hypot", "erfc", "polygamma",
+    )
+)  # fmt: skip
+"""Helpers whose float32 form rounds the float64 one."""
 
 
 def definitions(used: set[Key], looped: set[Key]) -> list[Key]:
@@ -64,11 +117,16 @@ def definitions(used: set[Key], looped: set[Key]) -> list[Key]:
         if helper not in CALLS:
             raise KeyError(f"templates/ has no helper {helper}")
         wanted.add(key)
-        if helper == "power" and suffix[0] != "i":
-            continue
-        if helper not in BORROWERS or key in looped:
-            todo += [(callee, suffix) for callee in CALLS[helper]]
-        if helper == "polygamma":
+        if suffix == "f32" and helper in IN_DOUBLE:
             todo.append((helper, "f64"))
+        elif helper not in BORROWERS or key in looped:
+            callees = OTHERWISE.get(key, CALLS[helper])
+            todo += [_key(callee, suffix) for callee in callees]
     order = list(CALLS)
     return sorted(wanted, key=lambda key: (order.index(key[0]), key[1] != "f64", key[1]))
+
+
+def _key(callee: str, suffix: str) -> Key:
+    """ "whole_f64" or, of the caller's own dtype, "whole"."""
+    helper, _, own = callee.rpartition("_f64")
+    return (helper, "f64") if helper and not own else (callee, suffix)

@@ -24,10 +24,11 @@ SHORTEST_VECTOR = 8
 
 
 def is_vector(loop: Loop) -> bool:
-    """Whether the loop is worth vectorising: innermost, and not known to be short."""
+    """Whether the loop is worth vectorising: innermost, not known to be short, and
+    free of traps, which take note of the first nan."""
     if isinstance(loop.extent, int) and loop.extent < SHORTEST_VECTOR:
         return False
-    return not any(isinstance(stmt, Loop | While) for stmt in statements(loop.body))
+    return not any(isinstance(s, Loop | While) or _watches(s) for s in statements(loop.body))
 
 
 def lane_sums(loop: Loop) -> tuple[str, ...]:

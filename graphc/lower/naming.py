@@ -32,7 +32,7 @@ KEYWORDS, LIBRARY = frozenset(_KEYWORDS.split()), frozenset(_LIBRARY.split())
 STANDARD = re.compile(
     r"u?int\w*_t|float_t|double_t|\w+_(f32|f64|i32|i64)"  # types, and templates/helpers.c
     r"|(U?INT\w*|PTRDIFF|SIZE|WCHAR|WINT|SIG_ATOMIC)_(C|MIN|MAX)"
-    r"|EOF|FP_[A-Z]+|HUGE_VAL[FL]|M_(\d_)?(E|L|PI|SQRT)\w*|MATH_ERR\w*|math_errhandling"
+    r"|far\d*|EOF|FP_[A-Z]+|HUGE_VAL[FL]|M_(\d_)?(E|L|PI|SQRT)\w*|MATH_ERR\w*|math_errhandling"
 )
 """Macros and types of the headers that a unit includes, and the names of its helpers."""
 

@@ -15,13 +15,16 @@ static inline float exp_f32(float x)
     return p * power_of_two_f32(half) * power_of_two_f32(k - half);
 }
 
-/*% elif helper == "exp" %*/
-/* exp(x) = 2^k exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
-static inline double exp_f64(double x)
+/*% elif helper in ("exp", "half_exp", "exp_sum") %*/
+/*% set less = " - 1" if helper == "half_exp" else "" %*/
+/*% set rest = helper == "exp_sum" %*/
+/* exp(x${ " + e" if rest })${ " / 2" if less } = 2^${ "(k - 1)" if less else "k" } exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
+static inline double ${ helper }_f64(double x${ ", double e" if rest })
 {
-    const double c = x < -746 ? -746 : x > 710 ? 710 : x;
+    const double c = x < -746 ? -746 : x > 711 ? 711 : x;
     const double k = whole_f64(c * 1.4426950408889634);
-    const double r = muladd_f64(k, -1.9082149292705877e-10, muladd_f64(k, -0.6931471803691238, c));
+    const double near = muladd_f64(k, -0.6931471803691238, c);
+    const double r = muladd_f64(k, -1.9082149292705877e-10, near)${ " + e" if rest };
     double p = 2.5014886098001086e-08;
     p = muladd_f64(p, r, 2.763079105016091e-07);
     p = muladd_f64(p, r, 2.755754545875299e-06);
@@ -34,7 +37,7 @@ static inline double exp_f64(double x)
     p = muladd_f64(p, r, 0.5000000000000011);
     p = muladd_f64(p, r * r, r) + 1;
     const double half = whole_f64(0.5 * k);
-    return p * power_of_two_f64(half) * power_of_two_f64(k - half);
+    return p * power_of_two_f64(half) * power_of_two_f64(k${ less } - half);
 }
 
 /*% elif helper == "expm1" and suffix == "f32" %*/
@@ -114,6 +117,78 @@ static inline double tanh_f64(double x)
         4844.063053251255);
     const double ratio = (near ? z * a * p : 2 * e) / (near ? q : 1 + e);
     return copysign((near ? a : 1) - ratio, x);
+}
+
+/*% elif helper == "exp2" and suffix == "f32" %*/
+/* 2^x = 2^k 2^r, |r| <= 1/2. */
+static inline float exp2_f32(float x)
+{
+    const float c = x < -151 ? -151 : x > 129 ? 129 : x;
+    const float k = whole_f32(c);
+    const float r = c - k;
+    float p = 0.0001525647f;
+    p = muladd_f32(p, r, 0.0013389512f);
+    p = muladd_f32(p, r, 0.009618798f);
+    p = muladd_f32(p, r, 0.05550363f);
+    p = muladd_f32(p, r, 0.24022645f);
+    p = muladd_f32(p, r, 0.6931472f);
+    p = muladd_f32(p, r, 1);
+    const float half = whole_f32(0.5f * k);
+    return p * power_of_two_f32(half) * power_of_two_f32(k - half);
+}
+
+/*% elif helper == "exp2_sum" %*/
+/* 2^(x + e) = 2^k 2^r, |r| <= 1/2, e being a rest that x could not hold. */
+static inline double exp2_sum_f64(double x, double e)
+{
+    const double c = x < -1076 ? -1076 : x > 1025 ? 1025 : x;
+    const double k = whole_f64(c);
+    const double r = (c - k) + e;
+    double p = 4.4531791900827647e-10;
+    p = muladd_f64(p, r, 7.073240637418505e-09);
+    p = muladd_f64(p, r, 1.0178047612735914e-07);
+    p = muladd_f64(p, r, 1.321543833667698e-06);
+    p = muladd_f64(p, r, 1.5252733955119114e-05);
+    p = muladd_f64(p, r, 0.00015403530451650035);
+    p = muladd_f64(p, r, 0.0013333558146154149);
+    p = muladd_f64(p, r, 0.009618129107597068);
+    p = muladd_f64(p, r, 0.05550410866482343);
+    p = muladd_f64(p, r, 0.24022650695910133);
+    p = muladd_f64(p, r, 0.6931471805599453);
+    p = muladd_f64(p, r, 1);
+    const double half = whole_f64(0.5 * k);
+    return p * power_of_two_f64(half) * power_of_two_f64(k - half);
+}
+
+/*% elif helper == "exp2" %*/
+static inline double exp2_f64(double x)
+{
+    return exp2_sum_f64(x, 0);
+}
+
+/*% elif helper == "sinh" %*/
+/* sinh(a) = a + a^3 p(a^2), and from 1 on e - 1 / (4 e), e = exp(a) / 2; a = |x|. */
+static inline double sinh_f64(double x)
+{
+    const double a = fabs(x);
+    const double e = half_exp_f64(a);
+    const double z = a * a;
+    double p = 7.776639998956126e-13;
+    p = muladd_f64(p, z, 1.6056658685768753e-10);
+    p = muladd_f64(p, z, 2.5052130998376404e-08);
+    p = muladd_f64(p, z, 2.755731910677183e-06);
+    p = muladd_f64(p, z, 0.0001984126984159339);
+    p = muladd_f64(p, z, 0.008333333333332912);
+    p = muladd_f64(p, z, 0.16666666666666669);
+    return copysign(a < 1 ? muladd_f64(p, z * a, a) : e - 0.25 / e, x);
+}
+
+/*% elif helper == "cosh" %*/
+/* cosh(x) = e + 1 / (4 e), e = exp(|x|) / 2. */
+static inline double cosh_f64(double x)
+{
+    const double e = half_exp_f64(fabs(x));
+    return e + 0.25 / e;
 }
 
 /*% elif helper == "sigmoid" %*/

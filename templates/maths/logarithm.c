@@ -91,4 +91,73 @@ static inline double log1p_f64(double x)
     return x > -1 ? copysign(x < HUGE_VAL ? finite : x, x) : x == -1 ? -HUGE_VAL : (double)NAN;
 }
 
+/*% elif helper == "log_base" %*/
+/* k step + log(1 + f) scale, x = 2^k (1 + f): log(x) to the base whose logarithms of 2 and of e are
+ * step and scale, each in a short part and a rest. The short parts have exact products. */
+static inline double log_base_f64(double x, double step, double step_rest, double scale,
+                                  double scale_rest)
+{
+    const double y = x < 0x1p-1022 ? x * 0x1p54 : x;
+    const double k = exponent_f64(y) - (x < 0x1p-1022 ? 54 : 0);
+    const double f = significand_f64(y) - 1;
+    const double s = f / (2 + f);
+    const double z = s * s;
+    const double half = 0.5 * (f * f);
+    double p = 0.14795907611223752;
+    p = muladd_f64(p, z, 0.1531405997218616);
+    p = muladd_f64(p, z, 0.1818356371106388);
+    p = muladd_f64(p, z, 0.22222198591026515);
+    p = muladd_f64(p, z, 0.2857142874213494);
+    p = muladd_f64(p, z, 0.3999999999941634);
+    p = muladd_f64(p, z, 0.6666666666666734);
+    const double high = of_bits_f64(bits_f64(f - half) & 0xfffffffff8000000);
+    const double low = (f - high) - half + s * muladd_f64(p, z, half);
+    const double part = high * scale;
+    const double sum = k * step + part;
+    const double rest = (k * step - sum) + part + k * step_rest + (low + high) * scale_rest;
+    const double finite = sum + (rest + low * scale);
+    return x > 0 ? (x < HUGE_VAL ? finite : x) : x == 0 ? -HUGE_VAL : (double)NAN;
+}
+
+/*% elif helper == "log2" %*/
+static inline double log2_f64(double x)
+{
+    return log_base_f64(x, 1, 0, 1.4426950216293335, 1.9259629911266175e-08);
+}
+
+/*% elif helper == "log10" %*/
+static inline double log10_f64(double x)
+{
+    return log_base_f64(x, 0.30102999566383914, 1.42050232272661e-13, 0.4342944771051407,
+                        4.798111141615973e-09);
+}
+
+/*% elif helper == "arcsinh" %*/
+/* log(a + sqrt(a^2 + 1)), a = |x|; of a large a, log(a) + log(2). */
+static inline double arcsinh_f64(double x)
+{
+    const double a = fabs(x);
+    const bool large = a > 0x1p28;
+    const double t = a + a * a / (1 + sqrt(a * a + 1));
+    return copysign(log1p_f64(large ? a - 1 : t) + (large ? 0.6931471805599453 : 0), x);
+}
+
+/*% elif helper == "arccosh" %*/
+/* log(x + sqrt(x^2 - 1)), t = x - 1; of a large x, log(x) + log(2). */
+static inline double arccosh_f64(double x)
+{
+    const bool large = x > 0x1p28;
+    const double t = x - 1;
+    const double y = log1p_f64(large ? t : t + sqrt(2 * t + t * t));
+    return x < 1 ? (double)NAN : y + (large ? 0.6931471805599453 : 0);
+}
+
+/*% elif helper == "arctanh" %*/
+/* log((1 + a) / (1 - a)) / 2, a = |x|. */
+static inline double arctanh_f64(double x)
+{
+    const double a = fabs(x);
+    return copysign(0.5 * log1p_f64(2 * a / (1 - a)), x);
+}
+
 /*% endif %*/

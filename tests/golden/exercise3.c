@@ -50,9 +50,10 @@ static inline double power_of_two_f64(double k)
 /* exp(x) = 2^k exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
 static inline double exp_f64(double x)
 {
-    const double c = x < -746 ? -746 : x > 710 ? 710 : x;
+    const double c = x < -746 ? -746 : x > 711 ? 711 : x;
     const double k = whole_f64(c * 1.4426950408889634);
-    const double r = muladd_f64(k, -1.9082149292705877e-10, muladd_f64(k, -0.6931471803691238, c));
+    const double near = muladd_f64(k, -0.6931471803691238, c);
+    const double r = muladd_f64(k, -1.9082149292705877e-10, near);
     double p = 2.5014886098001086e-08;
     p = muladd_f64(p, r, 2.763079105016091e-07);
     p = muladd_f64(p, r, 2.755754545875299e-06);

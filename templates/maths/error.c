@@ -1,0 +1,110 @@
+/*% if helper == "erf" and suffix == "f32" %*/
+/* erf(a) = a + a p(a^2), and from 1 on 1 - exp(-a^2) q(v), v = (a - 2) / (a + 2); a = |x|. */
+static inline float erf_f32(float x)
+{
+    const float a = fabsf(x);
+    const float z = a * a;
+    float p = 7.806903e-05f;
+    p = muladd_f32(p, z, -0.0007997853f);
+    p = muladd_f32(p, z, 0.005187162f);
+    p = muladd_f32(p, z, -0.026853347f);
+    p = muladd_f32(p, z, 0.11283579f);
+    p = muladd_f32(p, z, -0.37612626f);
+    p = muladd_f32(p, z, 0.12837917f);
+    const float c = a > 4 ? 4 : a;
+    const float v = (c - 2) / (c + 2);
+    float q = 0.007199069f;
+    q = muladd_f32(q, v, 0.003722713f);
+    q = muladd_f32(q, v, -0.07898683f);
+    q = muladd_f32(q, v, 0.2416578f);
+    q = muladd_f32(q, v, -0.42718577f);
+    q = muladd_f32(q, v, 0.25539568f);
+    return copysignf(a < 1 ? muladd_f32(p, a, a) : 1 - q * exp_f32(-c * c), x);
+}
+
+/*% elif helper == "erf" %*/
+/* erf(a) = a + a p(a^2), and from 1 on 1 - exp(-a^2) q(v), v = (a - 2) / (a + 2); a = |x|. */
+static inline double erf_f64(double x)
+{
+    const double a = fabs(x);
+    const double z = a * a;
+    double p = -7.611519214968908e-10;
+    p = muladd_f64(p, z, 1.3618595361073381e-08);
+    p = muladd_f64(p, z, -1.6184403106790143e-07);
+    p = muladd_f64(p, z, 1.6444200060303043e-06);
+    p = muladd_f64(p, z, -1.4924469226342861e-05);
+    p = muladd_f64(p, z, 0.00012055280657071716);
+    p = muladd_f64(p, z, -0.0008548325489360143);
+    p = muladd_f64(p, z, 0.005223977596803781);
+    p = muladd_f64(p, z, -0.02686617064196447);
+    p = muladd_f64(p, z, 0.11283791670936966);
+    p = muladd_f64(p, z, -0.37612638903183343);
+    p = muladd_f64(p, z, 0.12837916709551256);
+    const double c = a > 6 ? 6 : a;
+    const double v = (c - 2) / (c + 2);
+    double q = -1.2257273960743463e-05;
+    q = muladd_f64(q, v, -2.6054471858592772e-05);
+    q = muladd_f64(q, v, 2.7924070786479613e-05);
+    q = muladd_f64(q, v, 0.0001743526682018876);
+    q = muladd_f64(q, v, 4.353367284900865e-05);
+    q = muladd_f64(q, v, -0.0009819799594393244);
+    q = muladd_f64(q, v, -0.0008471430573682468);
+    q = muladd_f64(q, v, 0.006997461803039864);
+    q = muladd_f64(q, v, 0.003732892406516862);
+    q = muladd_f64(q, v, -0.078978581016026);
+    q = muladd_f64(q, v, 0.2416581942424485);
+    q = muladd_f64(q, v, -0.42718584741395843);
+    q = muladd_f64(q, v, 0.25539567631050575);
+    return copysign(a < 1 ? muladd_f64(p, a, a) : 1 - q * exp_f64(-c * c), x);
+}
+
+/*% elif helper == "erfc" %*/
+/* erfc(x) = 1 - x - x p(x^2), and from 4/5 on exp(-a^2) q(v) / (1 + 2 a), v = (a - 4) / (a + 4), or
+ * 2 less that; a = |x|. The square is that of a short part of a, which is exact, and what it lacks. */
+static inline double erfc_f64(double x)
+{
+    const double a = x < -28 ? 28 : x > 28 ? 28 : fabs(x);
+    const double z = a * a;
+    double p = -7.611519214968908e-10;
+    p = muladd_f64(p, z, 1.3618595361073381e-08);
+    p = muladd_f64(p, z, -1.6184403106790143e-07);
+    p = muladd_f64(p, z, 1.6444200060303043e-06);
+    p = muladd_f64(p, z, -1.4924469226342861e-05);
+    p = muladd_f64(p, z, 0.00012055280657071716);
+    p = muladd_f64(p, z, -0.0008548325489360143);
+    p = muladd_f64(p, z, 0.005223977596803781);
+    p = muladd_f64(p, z, -0.02686617064196447);
+    p = muladd_f64(p, z, 0.11283791670936966);
+    p = muladd_f64(p, z, -0.37612638903183343);
+    p = muladd_f64(p, z, 0.12837916709551256);
+    const double v = (a - 4) / (a + 4);
+    double q = -1.0012882490245215e-08;
+    q = muladd_f64(q, v, -1.2121275965712944e-08);
+    q = muladd_f64(q, v, 1.0426871727034678e-07);
+    q = muladd_f64(q, v, 6.67451826337242e-08);
+    q = muladd_f64(q, v, -8.207159865191065e-07);
+    q = muladd_f64(q, v, 2.9987907348353753e-07);
+    q = muladd_f64(q, v, 5.707293202067948e-06);
+    q = muladd_f64(q, v, -1.122493551235034e-05);
+    q = muladd_f64(q, v, -2.439837713808381e-05);
+    q = muladd_f64(q, v, 0.0001506225723216273);
+    q = muladd_f64(q, v, -0.0001992568859233112);
+    q = muladd_f64(q, v, -0.0007577734666637399);
+    q = muladd_f64(q, v, 0.005031970006397996);
+    q = muladd_f64(q, v, -0.016197734035743462);
+    q = muladd_f64(q, v, 0.03716751553488046);
+    q = muladd_f64(q, v, -0.06633036581380719);
+    q = muladd_f64(q, v, 0.09373283499848327);
+    q = muladd_f64(q, v, -0.10103906603624586);
+    q = muladd_f64(q, v, 0.06809705425468948);
+    q = muladd_f64(q, v, 0.015379652102618909);
+    q = muladd_f64(q, v, -0.1396211168405625);
+    q = muladd_f64(q, v, 1.2329951186255526);
+    const double high = of_bits_f64(bits_f64(a) & 0xfffffffff8000000);
+    const double e = exp_sum_f64(-high * high, (high - a) * (high + a));
+    const double tail = e * (q / (1 + 2 * a));
+    const double far = x < 0 ? 2 - tail : tail;
+    return a < 0.8 ? muladd_f64(-p, x, 1 - x) : far;
+}
+
+/*% endif %*/
