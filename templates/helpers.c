@@ -21,6 +21,20 @@ static inline ${ T } minimum_${ suffix }(${ T } a, ${ T } b)
     return a < b || a != a ? a : b;
 }
 
+/*% elif helper == "fmax" %*/
+/* The larger; nan if both are. */
+static inline ${ T } fmax_${ suffix }(${ T } a, ${ T } b)
+{
+    return a >= b || b != b ? a : b;
+}
+
+/*% elif helper == "fmin" %*/
+/* The smaller; nan if both are. */
+static inline ${ T } fmin_${ suffix }(${ T } a, ${ T } b)
+{
+    return a <= b || b != b ? a : b;
+}
+
 /*% elif helper == "maximum" %*/
 static inline ${ T } maximum_${ suffix }(${ T } a, ${ T } b)
 {

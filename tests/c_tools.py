@@ -195,5 +195,6 @@ def expected(graph: Graph, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 __all__ = [
     "COMPILERS", "FLAGS", "STRICT", "STRICT_CXX", "Compiled", "arrays_for", "both", "build",
-    "check_type", "compile_or_fail", "expected", "guarded", "kernel_flags", "units", "write",
+    "check_type", "compile_or_fail", "expected", "guarded", "kernel_flags", "target_flags",
+    "units", "write",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.special
 
 import graphc
-from graphc.emit_c.helpers import LIMIT
+from graphc.emit_c.helpers import IN_DOUBLE, LIMIT
 from graphc.types import DType, float32, float64
 
 Array = Any
@@ -183,6 +183,14 @@ class Worst:
 
     def see(self, name: str, x: Array, got: Array) -> None:
         want = truth(name, x)
+        with np.errstate(all="ignore"):
+            rounded = want.astype(got.dtype)
+        bits = f"i{got.dtype.itemsize}"
+        off = np.flatnonzero(rounded.view(bits) != got.view(bits))  # the others are right
+        if not off.size:
+            self.ulps = max(self.ulps, 0.5)
+            return
+        x, got, want = x[off], got[off], want[off]
         error = ulps(got, want)
         k = int(np.argmax(error))
         if error[k] > self.ulps:
@@ -202,14 +210,15 @@ def measured(name: str, dtype: DType, blocks: Iterator[Array], target: str = "na
 
 
 def main() -> None:
-    """Every float32 value and 2^24 float64 values of the functions named, or of all; fewer where
-    the truth takes its time."""
+    """Every float32 value, or every 61st where doubles are rounded, and 2^24 float64 values, or
+    2^18 where the truth takes its time, of the functions named, or of all."""
     print(f"{'function':10s} {'target':9s} {'float32':>8s} {'float64':>8s} ulp, at most")  # noqa: T201  # the report
     for name in sys.argv[1:] or FUNCTIONS:
         function = FUNCTIONS[name]
         for target in ("native", "portable"):
             many = (many_float64(BLOCK >> 6 * function.slow, seed) for seed in range(16))
-            blocks = chain([special_values(float32)], every_float32())
+            stride = 61 if name in IN_DOUBLE else 1
+            blocks = chain([special_values(float32)], every_float32(stride))
             single = measured(name, float32, blocks, target)
             double = measured(name, float64, chain([special_values(float64)], many), target)
             print(f"{name:10s} {target:9s} {single.ulps:8.3f} {double.ulps:8.3f}", flush=True)  # noqa: T201

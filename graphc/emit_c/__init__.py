@@ -12,7 +12,7 @@ from graphc.emit_c.expression import Printer, literal
 from graphc.emit_c.functions import C_TYPES, SUFFIX
 from graphc.emit_c.helpers import IN_DOUBLE, LIMITED, VECTOR, definitions
 from graphc.emit_c.lanes import is_vector, lane_sums
-from graphc.emit_c.limits import limited_arguments, looks
+from graphc.emit_c.limits import flag_type, limited_arguments, looks
 from graphc.emit_c.traps import traps
 from graphc.loops import (
     Apply,
@@ -339,7 +339,7 @@ class _Writer:
         self.checks += 1
         far = f"far{self.checks if self.checks > 1 else ''}"
         note = "whether an argument of sin, cos or tan is beyond 2^20"
-        self.put(f"int32_t {far} = 0;", depth, note)
+        self.put(f"{C_TYPES[str(flag_type(found[1]))]} {far} = 0;", depth, note)
         self.one_loop(Loop(loop.var, loop.extent, looks(far, *found)), depth, VECTOR)
         self.put(f"if ({far}) {{", depth)
         self.one_loop(loop, depth + 1, VECTOR - LIMITED)

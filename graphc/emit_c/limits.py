@@ -22,7 +22,7 @@ from graphc.loops import (
     predicate,
     values,
 )
-from graphc.types import int32
+from graphc.types import DType, int32, int64
 
 
 def limited_arguments(loop: Loop) -> tuple[list[Let], list[Expr]] | None:
@@ -52,13 +52,20 @@ def limited_arguments(loop: Loop) -> tuple[list[Let], list[Expr]] | None:
     return [let for name, let in lets.items() if name in needed], arguments
 
 
+def flag_type(arguments: list[Expr]) -> DType:
+    """As wide as the arguments: a vector of the one is then a vector of the other."""
+    return int32 if arguments[0].dtype.bytes == 4 else int64
+
+
 def looks(far: str, lets: list[Let], arguments: list[Expr]) -> tuple[Stmt, ...]:
     """The body of a loop that sets `far` where an argument is beyond the limit."""
     beyond = [
         predicate("greater", apply("absolute", x), Literal(LIMIT, x.dtype)) for x in arguments
     ]
-    flag = Local(far, int32)
-    found = [Assign(far, Apply("bitwise_or", (flag, cast(x, int32)), int32)) for x in beyond]
+    flag = Local(far, flag_type(arguments))
+    found = [
+        Assign(far, Apply("bitwise_or", (flag, cast(x, flag.dtype)), flag.dtype)) for x in beyond
+    ]
     return (*lets, *found)
 
 

@@ -19,7 +19,7 @@ static inline float erf_f32(float x)
     q = muladd_f32(q, v, 0.2416578f);
     q = muladd_f32(q, v, -0.42718577f);
     q = muladd_f32(q, v, 0.25539568f);
-    return copysignf(a < 1 ? muladd_f32(p, a, a) : 1 - q * exp_f32(-c * c), x);
+    return copysignf(a < 1 ? muladd_f32(p, a, a) : 1 - q * exp_near_f32(-c * c), x);
 }
 
 /*% elif helper == "erf" %*/
@@ -55,12 +55,12 @@ static inline double erf_f64(double x)
     q = muladd_f64(q, v, 0.2416581942424485);
     q = muladd_f64(q, v, -0.42718584741395843);
     q = muladd_f64(q, v, 0.25539567631050575);
-    return copysign(a < 1 ? muladd_f64(p, a, a) : 1 - q * exp_f64(-c * c), x);
+    return copysign(a < 1 ? muladd_f64(p, a, a) : 1 - q * exp_near_f64(-c * c), x);
 }
 
 /*% elif helper == "erfc" %*/
 /* erfc(x) = 1 - x - x p(x^2), and from 4/5 on exp(-a^2) q(v) / (1 + 2 a), v = (a - 4) / (a + 4), or
- * 2 less that; a = |x|. The square is that of a short part of a, which is exact, and what it lacks. */
+ * 2 less that; a = |x|. The square is that of a short part of a, which is exact, and the rest. */
 static inline double erfc_f64(double x)
 {
     const double a = x < -28 ? 28 : x > 28 ? 28 : fabs(x);

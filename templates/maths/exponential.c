@@ -1,30 +1,19 @@
-/*% if helper == "exp" and suffix == "f32" %*/
-/* exp(x) = 2^k exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
-static inline float exp_f32(float x)
+/*% if helper == "exp_reduced" and suffix == "f32" %*/
+/* exp(r), |r| <= log(2) / 2. */
+static inline float exp_reduced_f32(float r)
 {
-    const float c = x < -104 ? -104 : x > 89 ? 89 : x;
-    const float k = whole_f32(c * 1.442695041f);
-    const float r = muladd_f32(k, 2.12194440e-4f, muladd_f32(k, -0.693359375f, c));
     float p = 0.001383646f;
     p = muladd_f32(p, r, 0.008369132f);
     p = muladd_f32(p, r, 0.041668106f);
     p = muladd_f32(p, r, 0.16666517f);
     p = muladd_f32(p, r, 0.49999994f);
-    p = muladd_f32(p, r * r, r) + 1;
-    const float half = whole_f32(0.5f * k);
-    return p * power_of_two_f32(half) * power_of_two_f32(k - half);
+    return muladd_f32(p, r * r, r) + 1;
 }
 
-/*% elif helper in ("exp", "half_exp", "exp_sum") %*/
-/*% set less = " - 1" if helper == "half_exp" else "" %*/
-/*% set rest = helper == "exp_sum" %*/
-/* exp(x${ " + e" if rest })${ " / 2" if less } = 2^${ "(k - 1)" if less else "k" } exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
-static inline double ${ helper }_f64(double x${ ", double e" if rest })
+/*% elif helper == "exp_reduced" %*/
+/* exp(r), |r| <= log(2) / 2. */
+static inline double exp_reduced_f64(double r)
 {
-    const double c = x < -746 ? -746 : x > 711 ? 711 : x;
-    const double k = whole_f64(c * 1.4426950408889634);
-    const double near = muladd_f64(k, -0.6931471803691238, c);
-    const double r = muladd_f64(k, -1.9082149292705877e-10, near)${ " + e" if rest };
     double p = 2.5014886098001086e-08;
     p = muladd_f64(p, r, 2.763079105016091e-07);
     p = muladd_f64(p, r, 2.755754545875299e-06);
@@ -35,9 +24,68 @@ static inline double ${ helper }_f64(double x${ ", double e" if rest })
     p = muladd_f64(p, r, 0.041666666666525666);
     p = muladd_f64(p, r, 0.1666666666666643);
     p = muladd_f64(p, r, 0.5000000000000011);
-    p = muladd_f64(p, r * r, r) + 1;
+    return muladd_f64(p, r * r, r) + 1;
+}
+
+/*% elif helper == "exp" and suffix == "f32" %*/
+/* exp(x) = 2^k exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
+static inline float exp_f32(float x)
+{
+    const float c = x < -104 ? -104 : x > 89 ? 89 : x;
+    const float k = whole_f32(c * 1.442695041f);
+    const float r = muladd_f32(k, 2.12194440e-4f, muladd_f32(k, -0.693359375f, c));
+    const float half = whole_f32(0.5f * k);
+    return exp_reduced_f32(r) * power_of_two_f32(half) * power_of_two_f32(k - half);
+}
+
+/*% elif helper == "exp" %*/
+/* exp(x) = 2^k exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
+static inline double exp_f64(double x)
+{
+    const double c = x < -746 ? -746 : x > 711 ? 711 : x;
+    const double k = whole_f64(c * 1.4426950408889634);
+    const double r = muladd_f64(k, -1.9082149292705877e-10, muladd_f64(k, -0.6931471803691238, c));
     const double half = whole_f64(0.5 * k);
-    return p * power_of_two_f64(half) * power_of_two_f64(k${ less } - half);
+    return exp_reduced_f64(r) * power_of_two_f64(half) * power_of_two_f64(k - half);
+}
+
+/*% elif helper == "exp_near" and suffix == "f32" %*/
+/* exp(x) of |x| < 87. */
+static inline float exp_near_f32(float x)
+{
+    const float k = whole_f32(x * 1.442695041f);
+    const float r = muladd_f32(k, 2.12194440e-4f, muladd_f32(k, -0.693359375f, x));
+    return exp_reduced_f32(r) * power_of_two_f32(k);
+}
+
+/*% elif helper == "exp_near" %*/
+/* exp(x) of |x| < 708. */
+static inline double exp_near_f64(double x)
+{
+    const double k = whole_f64(x * 1.4426950408889634);
+    const double r = muladd_f64(k, -1.9082149292705877e-10, muladd_f64(k, -0.6931471803691238, x));
+    return exp_reduced_f64(r) * power_of_two_f64(k);
+}
+
+/*% elif helper == "exp_half" %*/
+/* exp(x) / 2, also where exp(x) is too large. */
+static inline double exp_half_f64(double x)
+{
+    const double c = x > 711 ? 711 : x;
+    const double k = whole_f64(c * 1.4426950408889634);
+    const double r = muladd_f64(k, -1.9082149292705877e-10, muladd_f64(k, -0.6931471803691238, c));
+    return exp_reduced_f64(r) * power_of_two_f64(k - 2) * 2;
+}
+
+/*% elif helper == "exp_sum" %*/
+/* exp(x + e), x <= 0, e being a rest that x could not hold. */
+static inline double exp_sum_f64(double x, double e)
+{
+    const double c = x < -746 ? -746 : x;
+    const double k = whole_f64(c * 1.4426950408889634);
+    const double r = muladd_f64(k, -1.9082149292705877e-10, muladd_f64(k, -0.6931471803691238, c));
+    const double half = whole_f64(0.5 * k);
+    return exp_reduced_f64(r + e) * power_of_two_f64(half) * power_of_two_f64(k - half);
 }
 
 /*% elif helper == "expm1" and suffix == "f32" %*/
@@ -92,7 +140,7 @@ static inline double expm1_f64(double x)
 static inline float tanh_f32(float x)
 {
     const float a = fabsf(x);
-    const float e = exp_f32(-2 * a);
+    const float e = exp_near_f32(a > 10 ? -20 : -2 * a);
     const float z = a * a;
     float p = -0.0056922906f;
     p = muladd_f32(p, z, 0.020628165f);
@@ -108,7 +156,7 @@ static inline float tanh_f32(float x)
 static inline double tanh_f64(double x)
 {
     const double a = fabs(x);
-    const double e = exp_f64(-2 * a);
+    const double e = exp_near_f64(a > 20 ? -40 : -2 * a);
     const double z = a * a;
     const bool near = a < 0.625;
     const double p = muladd_f64(muladd_f64(z, 0.9643991794250523, 99.28772310019186), z,
@@ -171,7 +219,7 @@ static inline double exp2_f64(double x)
 static inline double sinh_f64(double x)
 {
     const double a = fabs(x);
-    const double e = half_exp_f64(a);
+    const double e = exp_half_f64(a);
     const double z = a * a;
     double p = 7.776639998956126e-13;
     p = muladd_f64(p, z, 1.6056658685768753e-10);
@@ -187,7 +235,7 @@ static inline double sinh_f64(double x)
 /* cosh(x) = e + 1 / (4 e), e = exp(|x|) / 2. */
 static inline double cosh_f64(double x)
 {
-    const double e = half_exp_f64(fabs(x));
+    const double e = exp_half_f64(fabs(x));
     return e + 0.25 / e;
 }
 

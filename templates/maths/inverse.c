@@ -56,10 +56,11 @@ static inline double arctan2_f64(double y, double x)
     const double ax = fabs(x);
     const double ay = fabs(y);
     const bool steep = ay > ax;
-    const bool endless = ax == HUGE_VAL || ay == HUGE_VAL;
     const double least = steep ? ax : ay;
+    const double most = steep ? ay : ax;
+    const bool endless = most == HUGE_VAL;
     const double small = endless ? (least == HUGE_VAL ? 1 : 0) : least;
-    const double large = endless ? 1 : steep ? ay : ax;
+    const double large = endless ? 1 : most;
     const bool middle = small > 0.41421356237309503 * large;
     const double unit = large > 1 ? 0.5 : 1;
     const double above = middle ? unit * small - unit * large : small;
@@ -80,7 +81,7 @@ static inline double arctan2_f64(double y, double x)
     p = muladd_f64(p, z, -0.3333333333333319);
     double angle = base + (t + (p * (t * z) + (middle ? 3.061616997868383e-17 : 0)));
     angle = steep ? 1.5707963267948966 - (angle - 6.123233995736766e-17) : angle;
-    angle = signbit(x) ? 3.141592653589793 - (angle - 1.2246467991473532e-16) : angle;
+    angle = copysign(1, x) < 0 ? 3.141592653589793 - (angle - 1.2246467991473532e-16) : angle;
     return x != x || y != y ? x + y : copysign(angle, y);
 }
 
@@ -98,9 +99,9 @@ static inline double hypot_f64(double a, double b)
     const double y = fabs(b);
     const double large = x > y ? x : y;
     const double small = x > y ? y : x;
-    const double t = small / large;
-    const double finite = small == 0 ? large : large * sqrt(1 + t * t);
-    return x == HUGE_VAL || y == HUGE_VAL ? HUGE_VAL : finite;
+    const double t = small / (large == 0 ? 1 : large);
+    const double finite = large * sqrt(1 + t * t);
+    return x == HUGE_VAL ? x : y == HUGE_VAL ? y : finite;
 }
 
 /*% endif %*/

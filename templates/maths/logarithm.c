@@ -143,13 +143,15 @@ static inline double arcsinh_f64(double x)
 }
 
 /*% elif helper == "arccosh" %*/
-/* log(x + sqrt(x^2 - 1)), t = x - 1; of a large x, log(x) + log(2). */
+/* log(x + sqrt(x^2 - 1)), t = x - 1; of a large x, log(x) + log(2). e is what u lost. */
 static inline double arccosh_f64(double x)
 {
     const bool large = x > 0x1p28;
     const double t = x - 1;
-    const double y = log1p_f64(large ? t : t + sqrt(2 * t + t * t));
-    return x < 1 ? (double)NAN : y + (large ? 0.6931471805599453 : 0);
+    const double s = sqrt(2 * t + t * t);
+    const double u = large ? t : t + s;
+    const double e = (large ? 0 : (s - u) + t) / (1 + u) + (large ? 0.6931471805599453 : 0);
+    return x < 1 ? (double)NAN : log1p_f64(u) + e;
 }
 
 /*% elif helper == "arctanh" %*/

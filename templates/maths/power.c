@@ -14,23 +14,25 @@ static inline double error_f64(double a, double b, double product)
 }
 
 /*% elif helper == "power" and suffix == "f32" %*/
-/* |x|^y = 2^(y log2(|x|)); a negative x needs a whole y. */
+/* |x|^y = 2^(y log2(|x|)), positive if y is even, nan of a negative x if y is not whole. */
 static inline float power_f32(float x, float y)
 {
-    const float a = fabsf(x);
-    const float b = fabsf(y);
-    const float h = 0.5f * b;
-    const bool even = h >= 0x1p23f || (h + 0x1p23f) - 0x1p23f == h;
-    const bool whole = b >= 0x1p23f || (b + 0x1p23f) - 0x1p23f == b;
-    const float r = (float)exp2_f64((double)y * log2_f64((double)a));
-    const float sign = x < 0 && !whole && a > 0 && a < HUGE_VALF ? NAN : 1;
-    const float value = signbit(x) && whole && !even ? -r : sign * r;
-    return y == 0 || x == 1 || (a == 1 && b == HUGE_VALF) ? 1 : value;
+    const double log2 = log2_f64((double)fabsf(x));
+    const double times = log2 == 0 ? 0 : (double)y;
+    const float r = (float)exp2_f64(times * (y == 0 ? 0 : log2));
+    const float b = fabsf(y) >= 0x1p24f ? 0 : fabsf(y);
+    const float half = 0.5f * b;
+    const bool even = (half + 0x1p23f) - 0x1p23f == half;
+    const float parity = even ? 1 : -1;
+    const float sign = b >= 0x1p23f ? parity : (b + 0x1p23f) - 0x1p23f == b ? parity : NAN;
+    const float known = sign == sign ? sign : fabs(log2) < HUGE_VAL ? sign : 1;
+    return copysignf(1, x) < 0 ? r * known : r;
 }
 
 /*% elif helper == "power" %*/
-/* |x|^y = 2^(y log2(|x|)), the logarithm and the product in two doubles each (as Dekker 1971); a
- * negative x needs a whole y. log(1 + f) = 2 s + 2/3 s^3 + s^5 p(s^2), s = f / (2 + f). */
+/* |x|^y = 2^(y log2(|x|)), the logarithm and the product in two doubles each (as Dekker 1971);
+ * positive if y is even, nan of a negative x if y is not whole. log(1 + f) = 2 s + 2/3 s^3 +
+ * s^5 p(s^2), s = f / (2 + f). */
 static inline double power_f64(double x, double y)
 {
     const double a = fabs(x);
@@ -66,16 +68,18 @@ static inline double power_f64(double x, double y)
     const double log2 = sum + sum_low;
     const double log2_low = (sum - log2) + sum_low;
     const double log2_all = a == 0 ? -HUGE_VAL : a < HUGE_VAL ? log2 : a;
-    const double e = y * log2_all;
-    const double e_low = fabs(e) < 2000 ? error_f64(y, log2, e) + y * log2_low : 0;
-    const double r = exp2_sum_f64(e, e_low);
-    const double b = fabs(y);
-    const double h = 0.5 * b;
-    const bool even = h >= 0x1p52 || (h + 0x1p52) - 0x1p52 == h;
-    const bool whole = b >= 0x1p52 || (b + 0x1p52) - 0x1p52 == b;
-    const double sign = x < 0 && !whole && a > 0 && a < HUGE_VAL ? (double)NAN : 1;
-    const double value = signbit(x) && whole && !even ? -r : sign * r;
-    return y == 0 || x == 1 || (a == 1 && b == HUGE_VAL) ? 1 : value;
+    const double times = log2_all == 0 ? 0 : y;
+    const double value = y == 0 ? 0 : log2_all;
+    const double e = times * value;
+    const double rest = error_f64(times, value, e) + times * (y == 0 ? 0 : log2_low);
+    const double r = exp2_sum_f64(e, fabs(e) < 2000 ? rest : 0);
+    const double b = fabs(y) >= 0x1p53 ? 0 : fabs(y);
+    const double half = 0.5 * b;
+    const bool even = (half + 0x1p52) - 0x1p52 == half;
+    const double parity = even ? 1 : -1;
+    const double sign = b >= 0x1p52 ? parity : (b + 0x1p52) - 0x1p52 == b ? parity : (double)NAN;
+    const double known = sign == sign ? sign : fabs(log2_all) < HUGE_VAL ? sign : 1;
+    return copysign(1, x) < 0 ? r * known : r;
 }
 
 /*% endif %*/

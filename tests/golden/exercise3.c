@@ -47,13 +47,9 @@ static inline double power_of_two_f64(double k)
     return of_bits_f64(bits_f64(k + (0x1.8p52 + 1023)) << 52);
 }
 
-/* exp(x) = 2^k exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
-static inline double exp_f64(double x)
+/* exp(r), |r| <= log(2) / 2. */
+static inline double exp_reduced_f64(double r)
 {
-    const double c = x < -746 ? -746 : x > 711 ? 711 : x;
-    const double k = whole_f64(c * 1.4426950408889634);
-    const double near = muladd_f64(k, -0.6931471803691238, c);
-    const double r = muladd_f64(k, -1.9082149292705877e-10, near);
     double p = 2.5014886098001086e-08;
     p = muladd_f64(p, r, 2.763079105016091e-07);
     p = muladd_f64(p, r, 2.755754545875299e-06);
@@ -64,9 +60,17 @@ static inline double exp_f64(double x)
     p = muladd_f64(p, r, 0.041666666666525666);
     p = muladd_f64(p, r, 0.1666666666666643);
     p = muladd_f64(p, r, 0.5000000000000011);
-    p = muladd_f64(p, r * r, r) + 1;
+    return muladd_f64(p, r * r, r) + 1;
+}
+
+/* exp(x) = 2^k exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
+static inline double exp_f64(double x)
+{
+    const double c = x < -746 ? -746 : x > 711 ? 711 : x;
+    const double k = whole_f64(c * 1.4426950408889634);
+    const double r = muladd_f64(k, -1.9082149292705877e-10, muladd_f64(k, -0.6931471803691238, c));
     const double half = whole_f64(0.5 * k);
-    return p * power_of_two_f64(half) * power_of_two_f64(k - half);
+    return exp_reduced_f64(r) * power_of_two_f64(half) * power_of_two_f64(k - half);
 }
 
 /* 1 / (1 + exp(-x)); exp never overflows. */
