@@ -183,6 +183,17 @@ def test_one_large_angle_sends_the_loop_to_the_library():
         np.testing.assert_allclose(kernel(x), np.sin(3 * x) + np.cos(x), rtol=0, atol=1e-15)
 
 
+def test_threads_agree_on_where_the_angles_are_large():
+    x = np.linspace(-9, 9, 100_003)
+    kernels = [
+        graphc.compile(lambda x: np.sin(3 * x) * np.cos(x), float64["n"], threads=threads)
+        for threads in (1, 2)
+    ]
+    for large in (9.0, 1e22):
+        x[77_777] = large
+        np.testing.assert_array_equal(*(kernel(x) for kernel in kernels))
+
+
 def test_angles_that_the_loop_itself_makes_go_to_the_library():
     def turn(steps):
         return graphc.scan(lambda angle, step: (np.sin(angle + step),) * 2, 0.0, steps)[1]

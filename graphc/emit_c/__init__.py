@@ -341,6 +341,8 @@ class _Writer:
         note = "whether an argument of sin, cos or tan is beyond 2^20"
         self.put(f"{C_TYPES[str(flag_type(found[1]))]} {far} = 0;", depth, note)
         self.one_loop(Loop(loop.var, loop.extent, looks(far, *found)), depth, VECTOR)
+        if loop.shared:  # no thread may write before all have looked
+            self.put("GRAPHC_BARRIER", depth)
         self.put(f"if ({far}) {{", depth)
         self.one_loop(loop, depth + 1, VECTOR - LIMITED)
         self.put("} else {", depth)
