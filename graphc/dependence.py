@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graphc.accesses import Access, accesses, apart, bare, step_of
 from graphc.loops import (
@@ -222,16 +222,21 @@ def _is_private(loop: Loop, buffer: str, found: Sequence[Access], memory: Memory
     """Whether an array of the workspace holds nothing from one iteration to another, nor for what
     comes after the loop.
 
-    It does not where nothing else touches it and each iteration first fills it; or where all
-    iterations touch the same elements in the same order: what the first one finds written, each
-    finds.
+    It does not where nothing else touches it and each iteration first fills it, or all of it that
+    it then touches; or where all iterations touch the same elements in the same order: what the
+    first one finds written, each finds.
     """
     own = [access for access in found if access.buffer == buffer]
     if len(own) != memory.touched[buffer]:
         return False
-    if own[0].write and _span(own[0], loop.var) == (0, product(memory.buffers[buffer].shape)):
-        return True
     around = _common(own)
+    inner = [replace(access, exact=access.exact[around:], certain=True) for access in own]
+    span = _span(inner[0], "")
+    if own[0].write and own[0].certain and span is not None:
+        if span == (0, product(memory.buffers[buffer].shape)):
+            return True
+        if all(_span(access, "") == span for access in inner):
+            return True
     return all(
         access.certain
         and not {loop.var, *access.wild} & set(names(access.index))

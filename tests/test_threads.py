@@ -88,6 +88,21 @@ def random_program(seed: int) -> tuple[Graph, list[np.ndarray], dict[str, int]]:
     return optimize(graph), arrays, dims
 
 
+def step(w: Any, b: Any, x: Any, t: Any, rate: Any) -> Any:
+    """A layer's parameters a step downhill: products of matrices, and what is fused with them."""
+
+    def loss(w: Any, b: Any) -> Any:
+        return np.sum((np.maximum(x @ w + b, 0) - t) ** 2)
+
+    value, (d_w, d_b) = value_and_grad(loss, (0, 1))(w, b)
+    return value, w - rate * d_w, b - rate * d_b
+
+
+def products(name: str, rows: int | str) -> Graph:
+    types = (float64[24, 40], float64[40], float64[rows, 24], float64[rows, 40], float64)
+    return optimize(replace(trace_function(step, types).graph, name=name))
+
+
 def close(got: Sequence[np.ndarray], want: Sequence[np.ndarray]) -> None:
     for a, b in zip(got, want, strict=True):
         tolerance = 2e-3 if b.dtype == np.float32 else 1e-9
@@ -108,6 +123,19 @@ def test_no_two_threads_meet_and_the_result_is_the_same(seed: int) -> None:
         program = for_threads(graph, threads)
         assert program.threads == (1 if seed in WITHOUT_LOOPS else threads)
         for a, b in zip(alone, loops_run.run(program, arrays, dims), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("rows", [30, "n"])
+@pytest.mark.usefixtures("eager")
+def test_products_of_matrices(rows: int | str) -> None:
+    graph = products("step", rows)
+    arrays = arrays_for(graph.inputs, {"n": 30}, 1)
+    dims = {"n": 30} if rows == "n" else {}
+    alone, *others = (loops_run.run(for_threads(graph, k), arrays, dims) for k in (1, 3))
+    close(alone, expected(graph, arrays))
+    for found in others:
+        for a, b in zip(alone, found, strict=True):
             np.testing.assert_array_equal(a, b)
 
 
@@ -329,6 +357,9 @@ def test_c_gives_the_same_bits_for_any_number_of_threads(compiler: str, tmp_path
         graph = CASES[name].graph(name)
         arrays = arrays_for(graph.inputs, {"n": 5}, 1)
         cases.append((versions(optimize(graph), counts), arrays, {"n": 5} if graph.dims else {}))
+    for graph in (products("known", 150), products("unknown", "n")):
+        arrays = arrays_for(graph.inputs, {"n": 150}, 1)
+        cases.append((versions(graph, (1, 2, 3)), arrays, {"n": 150}))
     for seed in C_SEEDS:
         counts = (1, 2, 4) if all_counts and seed % 4 == 0 else (1, 3)
         graph, arrays, dims = random_program(seed)
@@ -357,6 +388,7 @@ def test_c_gives_the_same_bits_for_any_number_of_threads(compiler: str, tmp_path
 @pytest.mark.usefixtures("eager")
 def test_c_is_clean_with_openmp_and_without(compiler: str, tmp_path: Path) -> None:
     units = [emit(for_threads(optimize(CASES[name].graph(name)), 4)) for name in CASES]
+    units += [emit(for_threads(products(f"step{rows}", rows), 4)) for rows in (150, "n")]
     for seed in C_SEEDS[::3]:
         units.append(emit(for_threads(random_program(seed)[0], 4)))
     for unit in units:

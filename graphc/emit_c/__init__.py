@@ -359,14 +359,13 @@ class _Writer:
         if sums:
             self.simd = True
             self.put(f"GRAPHC_SIMD_SUM({', '.join(sums)})", depth)
-        start = len(self.lines)
         self.put(head, depth)
         end = len(self.lines) - 1  # a long head takes several lines
         p.vector = vector
         self.body(loop.body, depth + 1)
         p.vector = frozenset()
         del p.extents[loop.var]
-        if len(self.lines) > start + 2 or isinstance(loop.body[0], Loop):
+        if len(self.lines) > end + 2 or isinstance(loop.body[0], Loop):
             self.lines[end] += " {"
             self.lines.append("    " * depth + "}")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from graphc import loops
+from graphc.bounds import ROW_PANEL
 from graphc.dependence import Split, Total
 from graphc.loops import (
     Apply,
@@ -113,9 +114,12 @@ def _joined(
 
 
 def blocked_rows(stmt: Contract, blocks: Blocks) -> Loop:
-    """A product of matrices, some rows at a time."""
+    """A product of matrices, some rows at a time: whole panels of them, where they lie in such."""
     first = blocks.first
-    left = replace(stmt.left, start=stmt.left.start + first * stmt.left.row)
+    down = first * stmt.left.row
+    if stmt.left.panel is not None:
+        down = Dim.named(blocks.var) * (blocks.size // ROW_PANEL) * stmt.left.panel
+    left = replace(stmt.left, start=stmt.left.start + down)
     into = replace(stmt.into, start=stmt.into.start + first * stmt.into.row)
     part = replace(stmt, rows=blocks.inside, left=left, into=into)
     return Loop(blocks.var, blocks.count, (part,), shared=True)

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from graphc.barriers import with_barriers
-from graphc.bounds import Extents, largest
+from graphc.bounds import ROW_PANEL, Extents, largest
 from graphc.dependence import Memory, Split, split_of
+from graphc.errors import VerifyError
 from graphc.loops import (
     Assign,
     Barrier,
@@ -34,6 +35,7 @@ from graphc.loops import (
     predicate,
     statements,
 )
+from graphc.loops_verify import verify_region
 from graphc.lower.blocks import Blocks, blocked_columns, blocked_rows, blocked_sums
 from graphc.lower.memory import align, laid, prepared
 from graphc.lower.naming import Names
@@ -53,6 +55,8 @@ PART_WORK = 16
 SHORTEST_BLOCK, LONGEST_BLOCK = 16, 4096
 ROWS, COLUMNS = 48, 128
 """Of a product of matrices, at a time."""
+SHARES = 8
+"""Into how many parts a product of few rows is cut."""
 FEWEST = 4
 """A loop with fewer iterations looks for more of them inside."""
 
@@ -78,7 +82,13 @@ def parallelise(program: Program, threads: int, free: Names, loop_names: Sequenc
     if not isinstance(total, int):
         worth = predicate("greater_equal", Position(total), Position(LEAST_REGION))
     placed = with_barriers(shared.body, Memory.of(shared))
-    return replace(shared, body=(Parallel(threads, worth, placed),))
+    region = Parallel(threads, worth, placed)
+    try:
+        verify_region(region, Memory.of(shared))
+    except VerifyError:  # what cannot be proved once all arrays have their places
+        buffers = (*program.buffers, *sharer.parts)
+        return laid(replace(program, body=_alone(body), buffers=buffers))
+    return replace(shared, body=(region,))
 
 
 @dataclass(slots=True)
@@ -203,17 +213,16 @@ class _Sharer:
         """A product of matrices, its rows or columns dealt out."""
         cost = self.cost((stmt,), extents)
         if not isinstance(cost, int) or cost >= LEAST_LOOP:
-            for make, size, step, side in (
-                (blocked_rows, stmt.rows, ROWS, stmt.left),
-                (blocked_columns, stmt.columns, COLUMNS, stmt.right),
-            ):
-                blocks = Blocks(self.variable("block"), step, size)
+            rows = _rows_at_once(largest(stmt.rows, extents))
+            ways = []
+            if stmt.left.panel is None or rows % ROW_PANEL == 0:
+                ways.append((blocked_rows, Blocks(self.variable("block"), rows, stmt.rows)))
+            if stmt.right.panel is None:
+                blocks = Blocks(self.variable("block"), COLUMNS, stmt.columns)
+                ways.append((blocked_columns, blocks))
+            for make, blocks in ways:
                 found = make(stmt, blocks)
-                if (
-                    blocks.count != 1
-                    and side.panel is None
-                    and split_of(found, self.memory) == Split()
-                ):
+                if blocks.count != 1 and split_of(found, self.memory) == Split():
                     return found
         return Once((stmt,))
 
@@ -239,6 +248,13 @@ class _Sharer:
             if b.name in offsets
         )
         return replace(found, buffers=(*found.buffers, *own), workspace=start + threads * step)
+
+
+def _rows_at_once(rows: Size | None) -> int:
+    """So many that few threads have nearly the same to do."""
+    if not isinstance(rows, int):
+        return ROWS
+    return min(ROWS, ROW_PANEL * -(-rows // (SHARES * ROW_PANEL)))
 
 
 def _is_shared(body: tuple[Stmt, ...]) -> bool:
