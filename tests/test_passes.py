@@ -41,8 +41,10 @@ def ops(graph: Graph) -> list[str]:
 
 def test_the_pipelines_read_aloud() -> None:
     assert [step.__name__ for step in passes.PREPARE] == ["simplify", "guard"]
-    assert [step.__name__ for step in passes.PIPELINE] == ["dissolve", "simplify", "release"]
-    assert [step.__name__ for step in passes.FAST_PIPELINE] == ["dissolve", "hasten", "release"]
+    scans = ["merge", "record", "postpone"]
+    plain, fast = (["dissolve", step, "release", *scans] for step in ("simplify", "hasten"))
+    assert [step.__name__ for step in passes.PIPELINE] == plain
+    assert [step.__name__ for step in passes.FAST_PIPELINE] == fast
     for step in {*passes.PREPARE, *passes.PIPELINE, *passes.FAST_PIPELINE, passes.share}:
         assert (step.__doc__ or "").count("\n") == 0, f"{step.__name__} promises in one line"
 
@@ -153,7 +155,7 @@ def test_fast_rounds_otherwise_and_takes_fewer_operations() -> None:
     [
         ("", []),
         ("release", ["release"]),
-        ("all", ["dissolve", "simplify", "release"]),
+        ("all", ["dissolve", "simplify", "release", "merge", "record", "postpone"]),
         ("nothing", []),
     ],
 )

@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 
 from graphc.graph import Graph, verify
 from graphc.ops.rules import CHECKPOINT, CUSTOM
+from graphc.passes.merge import merge
+from graphc.passes.postpone import postpone
+from graphc.passes.record import record
 from graphc.passes.traps import watch
 from graphc.rewrite import foreign, rewrite
 from graphc.rules import DISSOLVE, EXACT, FAST, GUARD, RELEASE, STABLE
@@ -65,10 +68,11 @@ def hasten(graph: Graph) -> Graph:
 PREPARE: tuple[Pass, ...] = (simplify, guard)
 """Before derivatives are taken."""
 
-PIPELINE: tuple[Pass, ...] = (dissolve, simplify, release)
-"""Before lowering. Release is last, for the rules that take a maximum out would stop it again."""
+PIPELINE: tuple[Pass, ...] = (dissolve, simplify, release, merge, record, postpone)
+"""Before lowering. Release comes after the rules that take a maximum out: they would stop it again.
+Scans come last, when equal values are one."""
 
-FAST_PIPELINE: tuple[Pass, ...] = (dissolve, hasten, release)
+FAST_PIPELINE: tuple[Pass, ...] = (dissolve, hasten, release, merge, record, postpone)
 
 
 def prepare(graph: Graph) -> Graph:
