@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from graphc.bounds import ROW_PANEL, column_panel
 from graphc.graph import Computed, Constant, Graph, Index, Node, View, apply, rebuild
-from graphc.loops import Expr, Literal, Read
-from graphc.lower.domain import is_computed, resolve, unknown
+from graphc.lower.domain import is_computed
 from graphc.lower.index import simplify
 from graphc.lower.panels import copied, packed
 from graphc.lower.tiling import TILED, Tiling, candidate, count, group_index, sizes_of
@@ -92,25 +91,35 @@ def groups_at(node: Node, found: Tiling) -> dict[int, Size]:
 
 def lies(node: Node, found: Tiling, k: int) -> Steps | None:
     """How operand k lies in memory as it is; None where tiles cannot read it so."""
-    met: list[Expr] = []
-
-    def meet(operand: Node, index: Index) -> Expr:
-        flat: Size = 0
-        for i, step in zip(index, strides(operand.shape), strict=True):
-            flat = flat + i * step
-        there = is_computed(operand) or operand.op.name == "input" or _is_table(operand)
-        met.append(Read("x", flat, operand.dtype) if there else Literal(0, operand.dtype))
-        return met[-1]
-
     outer = {i: Dim.named(f"?{i}") for i in (*found.outer, *found.summed)}
-    expr = resolve(node.operands[k], side_index(node, found, k, outer), meet, unknown)
-    if not met or expr is not met[-1] or not isinstance(expr, Read):
+    flat = _flat(node.operands[k], side_index(node, found, k, outer))
+    if flat is None:
         return None
     sizes = sizes_of(node)
     extents = group_extents(node, found) | {f"?{i}": sizes[i] for i in outer}
     if k == found.right:
-        return steps_of(expr.index, COLUMNS, column_panel(node.dtype), extents, unit=True)
-    return steps_of(expr.index, ROWS, ROW_PANEL, extents, unit=False)
+        return steps_of(flat, COLUMNS, column_panel(node.dtype), extents, unit=True)
+    return steps_of(flat, ROWS, ROW_PANEL, extents, unit=False)
+
+
+def flat_of(node: Node, k: int) -> Size | None:
+    """The flat index of operand k in its array, each label i at ``?i``; None if it is in none."""
+    inputs, _ = subscripts(node.params)
+    return _flat(node.operands[k], tuple(Dim.named(f"?{i}") for i in inputs[k]))
+
+
+def _flat(x: Node, at: Index) -> Size | None:
+    """The flat index of an element in the array that x is a view of, if there is one or will be:
+    what is read through guards is stored (see `_through`)."""
+    while isinstance(view := x.op.element, View):
+        x, at = x.operands[0], view.index(at, x)
+    guarded = isinstance(x.op.element, Computed) and bool(x.operands)
+    if not (guarded or is_computed(x) or x.op.name == "input" or _is_table(x)):
+        return None
+    flat: Size = 0
+    for i, step in zip(at, strides(x.shape), strict=True):
+        flat = flat + i * step
+    return flat
 
 
 def _is_table(node: Node) -> bool:

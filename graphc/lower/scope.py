@@ -13,6 +13,7 @@ from graphc.lower.layout import lay_out
 from graphc.lower.naming import Names
 from graphc.lower.schedule import Schedule, schedule
 from graphc.lower.storage import Array, Target, arrays
+from graphc.lower.turning import turn_round
 from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
 from graphc.ops.elementwise import CAST
 from graphc.ops.shape import axes
@@ -98,7 +99,7 @@ def plan_scope(
     loop_names: Sequence[str],
 ) -> Scope:
     """Settle a graph's loops and arrays. `targets` says which outputs lie in given arrays."""
-    graph = lay_out(with_computed_outputs(with_single_items(graph)))
+    graph = lay_out(turn_round(with_computed_outputs(with_single_items(graph))))
     outputs = targets(graph)
     plan = schedule(graph, tuple(loop_names))
     wanted = arrays(graph, plan, outputs, dict.fromkeys(graph.nodes, ""))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from graphc.errors import ShapeError
@@ -9,7 +11,7 @@ from graphc.graph import Index, Linear, Node, Op, Params, Symbol, Value, View, c
 from graphc.ops import batching
 from graphc.ops.leaves import axes, sizes
 from graphc.ops.reduce import EINSUM, SUM, Labels, canonical, subscripts
-from graphc.ops.shape import DIAGONAL, PAD, SLICE, TRANSPOSE
+from graphc.ops.shape import DIAGONAL, PAD, RESHAPE, SLICE, TRANSPOSE
 from graphc.types import Size, TensorType
 
 
@@ -41,6 +43,9 @@ def _transpose_windows(g: Value, k: int, node: Node) -> Value:
     """
     picked, window = axes(node.params), sizes(node.params, "window")
     if len(set(picked)) == len(picked):
+        tiles = _side_by_side(g, node)
+        if tiles is not None:
+            return tiles
         product = _einsum_below(g)
         if product is not None:
             return _fold_product(product, picked, window)
@@ -48,6 +53,35 @@ def _transpose_windows(g: Value, k: int, node: Node) -> Value:
     for axis, size in zip(picked, window, strict=True):
         g = _skew(g, axis, rank, size)  # the first of the window axes goes to the end
     return call(SUM, g, axes=tuple(range(rank, g.node.type.rank)))
+
+
+def _side_by_side(g: Value, node: Node) -> Value | None:
+    """What windows that neither overlap nor leave gaps collect: each element was in one of them."""
+    picked, window = axes(node.params), sizes(node.params, "window")
+    if g.node.op is not PAD:
+        return None
+    inner = type(g)(g.node.operands[0])
+    rank, shape = node.type.rank - len(picked), inner.node.shape
+    places = zip(sizes(g.node.params, "start"), sizes(g.node.params, "step"), strict=True)
+    for axis, place in enumerate(places):
+        side = dict(zip(picked, window, strict=True)).get(axis)
+        wanted = (0, 1 if side is None else side)
+        if place != wanted or (side is None and shape[axis] != g.node.shape[axis]):
+            return None
+    order = [part for a in range(rank) for part in (a, *_window_axis(a, picked, rank))]
+    whole = tuple(
+        shape[a] * shape[rank + picked.index(a)] if a in picked else shape[a] for a in range(rank)
+    )
+    joined = call(RESHAPE, call(TRANSPOSE, inner, axes=tuple(order)), shape=whole)
+    target = node.operands[0].shape
+    if whole == target:
+        return joined
+    return call(PAD, joined, start=(0,) * rank, step=(1,) * rank, shape=target)
+
+
+def _window_axis(axis: int, picked: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """The axis of places within the windows along an axis, if it has windows."""
+    return (rank + picked.index(axis),) if axis in picked else ()
 
 
 WINDOWS = Op(
@@ -65,15 +99,21 @@ WINDOWS = Op(
 """Element (i..., w...) of the result is element i + w of the operand, along params["axes"]."""
 
 
-def _skew(g: Value, axis: int, offset: int | None, size: Size) -> Value:
+def _widened(g: Value, window: Mapping[int, Size]) -> Value:
+    """Zeros before and behind, along each axis as many as a window sees beside its own element."""
+    shape = g.node.shape
+    ends = tuple(window[a] - 1 if a in window else 0 for a in range(len(shape)))
+    wide = tuple(s + 2 * e for s, e in zip(shape, ends, strict=True))
+    return call(PAD, g, start=ends, step=(1,) * len(shape), shape=wide)
+
+
+def _skew(g: Value, axis: int, offset: int | None, size: Size, wide: bool = False) -> Value:
     """Element (p..., w) is element (p - w, w) of g along (axis, offset), 0 outside; w comes last.
 
-    Without an offset axis, g is the same for every w.
+    Without an offset axis, g is the same for every w. `wide`: it has its zeros outside already.
     """
+    padded = g if wide else _widened(g, {axis: size})
     shape = g.node.shape
-    ends = tuple(size - 1 if a == axis else 0 for a in range(len(shape)))
-    wide = tuple(s + 2 * e for s, e in zip(shape, ends, strict=True))
-    padded = call(PAD, g, start=ends, step=(1,) * len(shape), shape=wide)
     seen = call(WINDOWS, padded, axes=(axis,), window=(size,))
     start = (*(0,) * len(shape), size - 1)
     back = call(SLICE, seen, start=start, step=(*(1,) * len(shape), -1), shape=seen.node.shape)
@@ -166,6 +206,17 @@ def _pad_label(product: _Product, label: int, spot: tuple[Size, Size, Size]) -> 
 def _fold_product(product: _Product, picked: tuple[int, ...], window: tuple[Size, ...]) -> Value:
     """The einsum summed over all windows that saw an element: see `_transpose_windows`."""
     rank = len(product.output) - len(picked)
+    slid = {
+        product.output[axis]: (offset, size)
+        for axis, offset, size in zip(picked, product.output[rank:], window, strict=True)
+    }
+    wide: set[int] = set()
+    for k, (x, labels) in enumerate(product.operands):
+        seen = {i: slid[i] for i in labels if i in slid}
+        if len(seen) > 1 and not any(offset in labels for offset, _ in seen.values()):
+            places = {labels.index(i): size for i, (_, size) in seen.items()}
+            product.operands[k] = _widened(x, places), labels  # once: one image, padded
+            wide.add(k)
     for axis, offset, size in zip(picked, product.output[rank:], window, strict=True):
         label, fresh = product.output[axis], product.new()
         for k, (x, labels) in enumerate(product.operands):
@@ -173,7 +224,8 @@ def _fold_product(product: _Product, picked: tuple[int, ...], window: tuple[Size
                 continue
             own = labels.index(offset) if offset in labels else None
             rest = tuple(fresh if i == label else i for i in labels if i != offset)
-            product.operands[k] = _skew(x, labels.index(label), own, size), (*rest, offset)
+            skewed = _skew(x, labels.index(label), own, size, k in wide)
+            product.operands[k] = skewed, (*rest, offset)
         product.change(label, fresh)
     product.output = product.output[:rank]
     return product.value()

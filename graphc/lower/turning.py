@@ -1,0 +1,77 @@
+"""Which way round a product of matrices costs less: c = a b, or its transpose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from graphc.graph import Graph, Node, apply, rebuild
+from graphc.lower.layout import flat_of, wants_copy
+from graphc.lower.tiling import Tiling, candidate, count, sizes_of
+from graphc.ops.reduce import EINSUM, subscripts
+from graphc.ops.shape import TRANSPOSE
+from graphc.types import Dim, substitute
+
+VECTOR = 32
+"""Bytes, of the vectors that the estimate counts with."""
+LONG_RUN = 8
+COPY_RUN, COPY_SHORT, COPY_FAR = 0.5, 2.0, 1.5
+"""Cycles to copy an element in long runs, in short ones, and from places far apart."""
+GAIN = 0.8
+
+
+def turn_round(graph: Graph) -> Graph:
+    """The graph with products the other way round, and views that turn them back, where it pays."""
+
+    def change(node: Node) -> Node:
+        found = candidate(node)
+        other = None if found is None or node in graph.outputs else _turned(node, found)
+        return node if other is None else other
+
+    image = rebuild(graph.outputs, change, {x: x for x in graph.inputs})
+    return replace(graph, outputs=tuple(image[x] for x in graph.outputs))
+
+
+def _turned(node: Node, found: Tiling) -> Node | None:
+    """The transpose of the product, seen as the product itself; None where it does not pay."""
+    inputs, output = subscripts(node.params)
+    order = (*(i for i in output if i not in found.rows), *found.rows)
+    other = replace(
+        apply(EINSUM, *node.operands, inputs=inputs, output=order),
+        serial=node.serial,
+        part=node.part,
+        source=node.source,
+        cites=node.cites,
+    )
+    grouped = candidate(other)
+    if grouped is None or _cost(other, grouped) > GAIN * _cost(node, found):
+        return None
+    view = apply(TRANSPOSE, other, axes=tuple(order.index(i) for i in output))
+    return replace(view, name=node.name, serial=node.serial, part=node.part, source=node.source)
+
+
+def _cost(node: Node, found: Tiling) -> float:
+    """About how many cycles one product takes, with the copies it needs."""
+    sizes = sizes_of(node)
+    rows, columns, terms = (
+        count(sizes[i] for i in group) for group in (found.rows, found.columns, found.terms)
+    )
+    total = rows * -(-columns * node.dtype.bytes // VECTOR) * terms / 2
+    for k in (found.left, found.right):
+        if wants_copy(node, found, k):
+            across = columns if k == found.right else rows
+            total += across * terms * _rate(node, found, k)
+    return total
+
+
+def _rate(node: Node, found: Tiling, k: int) -> float:
+    """Cycles to copy an element of operand k."""
+    own = found.columns if k == found.right else found.rows
+    inner = found.terms[-1] if len(own) > 1 and k == found.left else own[-1]
+    flat = flat_of(node, k)
+    if flat is None:
+        return COPY_SHORT
+    name = f"?{inner}"
+    step = substitute(flat, {name: Dim.named(name) + 1}) - flat
+    if step != 1:
+        return COPY_FAR
+    return COPY_RUN if count([sizes_of(node)[inner]]) >= LONG_RUN else COPY_SHORT
