@@ -231,7 +231,8 @@ def test_poolings(name: str, tmp_path: Path) -> None:
     graph = check(POOLINGS[name], [x], tmp_path)
     if name.startswith("m") and "reshape" not in name:
         windows = 9 if "overlapping" in name else 4
-        assert_not_unfolded(graph, int(np.prod(POOLINGS[name](x).shape)) * windows)
+        unfolded = int(np.prod(POOLINGS[name](x).shape)) * windows
+        assert_not_unfolded(graph, unfolded + 1)  # windows side by side make one image
 
 
 def test_a_convolution_serves_every_batch(tmp_path: Path) -> None:

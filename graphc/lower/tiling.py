@@ -13,7 +13,7 @@ from graphc.types import Size, product
 
 SMALLEST = 4096
 """Products with fewer multiplications stay plain loops."""
-LEAST_ROWS, LEAST_COLUMNS, LEAST_TERMS = 4, 8, 8
+LEAST_ROWS, LEAST_COLUMNS, LEAST_TERMS = 4, 5, 8
 UNKNOWN = 1024
 """What a size known only at run time counts as."""
 ENOUGH_ROWS = 48
