@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from graphc import loops_verify, reference
-from graphc.build.compiler import FLAGS, accepted_flags, find_compiler, target_flags
+from graphc.build.compiler import FLAGS, Compiler, accepted_flags, find_compiler, target_flags
 from graphc.emit_c import CUnit, emit
 from graphc.graph import Graph, Node, verify
 from graphc.loops import Argument, Program
@@ -46,11 +46,12 @@ _C_TYPES = {
 
 
 @functools.cache
-def kernel_flags() -> tuple[str, ...]:
-    """The flags that kernels are compiled with on this machine."""
+def kernel_flags(command: str = "") -> tuple[str, ...]:
+    """The flags that kernels are compiled with on this machine, or by this compiler."""
     with tempfile.TemporaryDirectory() as folder:
         asked = (*target_flags(Options().target), *FLAGS)
-        return accepted_flags(find_compiler(), Path(folder), asked)
+        compiler = Compiler((command,), "") if command else find_compiler()
+        return accepted_flags(compiler, Path(folder), asked)
 
 
 def units(graph: Graph, options: Options | None = None) -> tuple[Program, CUnit]:
