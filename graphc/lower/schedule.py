@@ -160,10 +160,18 @@ def _place_early(plan: Schedule, works: list[Domain], reader: Domain) -> None:
     used = {x for a in reader.accesses if a.node in plan.placed for x in plan.placed[a.node].path}
     at = max((k for k, nest in enumerate(nests) if nest in used), default=len(nests))
     plan.root = Block()
+    late = []
+    there = set(plan.placed)  # by an earlier reader
     for work in works:
-        _place(plan, work)
+        if there.isdisjoint(a.node for a in work.accesses):
+            _place(plan, work)
+        else:
+            late.append(work)
+            there.add(work.node)
     whole.insert(at, plan.root)
     plan.root = whole
+    for work in late:
+        _place(plan, work)
 
 
 def _place(plan: Schedule, work: Domain) -> None:
