@@ -120,6 +120,9 @@ def test_what_cannot_be_profiled() -> None:
     kernel = graphc.compile(lambda x: np.log(x), graphc.float64, trap_nans=True, name="watched")
     with pytest.raises(ArgumentError, match=r"watched watches for nans, .* without trap_nans"):
         kernel.profile(1.0)
+    team = graphc.compile(step, TYPES[0], *(graphc.float64[9000, k] for k in (40, 30)), threads=2)
+    with pytest.raises(ArgumentError, match=r"step runs on 2 threads, .* compiled without threads"):
+        team.profile(*given(9000))
     plain = graphc.compile(lambda x: np.log(x), graphc.float64[3], name="plain")
     with pytest.raises(ArgumentError, match="of plain has 2 elements, not the 3 of its type"):
         plain.profile(np.ones(2))

@@ -208,13 +208,18 @@ class Kernel:
             A `Profile`: ``print`` it, read its `rows`, or ``draw(path)`` the nests by their heat.
 
         Raises:
-            ArgumentError: as a call; or the kernel watches for nans, which changes every nest.
+            ArgumentError: as a call; or the kernel watches for nans, or runs on several threads.
         """
         program = self.program
         if program.trap:
             raise ArgumentError(
                 f"{self.name} watches for nans, and its profile would be of that; compile it "
                 "without trap_nans"
+            )
+        if program.threads > 1:
+            raise ArgumentError(
+                f"{self.name} runs on {program.threads} threads, whose clocks would tell of one "
+                "another; profile it compiled without threads"
             )
         inputs = convert(program, self._solutions, self._leaves(args, kwargs))
         dims = dimensions(program, self._solutions, inputs)
