@@ -24,6 +24,15 @@
 #endif
 
 /*% endif %*/
+/*% if apart %*/
+/* Iterations of a loop marked so touch nothing that others write: they may run at once. */
+#if defined(GRAPHC_SIMD) || defined(_OPENMP)
+#define GRAPHC_SIMD_LOOP _Pragma("omp simd")
+#else
+#define GRAPHC_SIMD_LOOP
+#endif
+
+/*% endif %*/
 /*% if call %*/
 /* With OpenMP (-fopenmp) several threads run the function side by side, without it one does. Each
  * gets a run of the iterations of a loop marked GRAPHC_SHARED, and waits at barriers. */

@@ -11,6 +11,7 @@ import numpy as np
 from graphc.emit_c.expression import Printer, literal
 from graphc.emit_c.functions import C_TYPES, SUFFIX
 from graphc.emit_c.helpers import IN_DOUBLE, LIMITED, VECTOR, definitions
+from graphc.emit_c.independent import Memory, is_independent, memory_of
 from graphc.emit_c.lanes import is_vector, lane_sums
 from graphc.emit_c.limits import flag_type, limited_arguments, looks
 from graphc.emit_c.traps import traps
@@ -65,7 +66,7 @@ def emit(program: Program) -> CUnit:
     pointers = frozenset(a.name for a in program.outputs if not a.type.shape)
     printer = Printer(pointers, watcher=program.trap)
     program = in_place(program)
-    writer = _Writer(printer)
+    writer = _Writer(printer, memory_of(program))
     writer.buffers(program)
     region = next((stmt for stmt in program.body if isinstance(stmt, Parallel)), None)
     writer.body(program.body if region is None else region.body, 1)
@@ -101,6 +102,7 @@ def emit(program: Program) -> CUnit:
         "symbolic": symbolic,
         "workspace": "\n        ".join(textwrap.wrap(bytes_text, COLUMNS - len(RETURN))),
         "simd": writer.simd,
+        "apart": writer.apart,
         "call": "" if region is None else writer.call(region, program),
         "thread": _prototype(program, "GRAPHC_ALONE ", "_thread"),
         "has_workspace": program.workspace != 0,
@@ -192,9 +194,12 @@ class _Writer:
     """Statements as lines."""
 
     printer: Printer
+    memory: Memory
     lines: list[str] = field(default_factory=list)
     simd: bool = False
     """Whether a loop sums in lanes."""
+    apart: bool = False
+    """Whether a loop is marked as one whose iterations touch nothing that others write."""
     checks: int = 0
     """How many loops look at arguments before another runs."""
 
@@ -359,6 +364,9 @@ class _Writer:
         if sums:
             self.simd = True
             self.put(f"GRAPHC_SIMD_SUM({', '.join(sums)})", depth)
+        elif not loop.shared and is_independent(loop, self.memory):
+            self.apart = True
+            self.put("GRAPHC_SIMD_LOOP", depth)
         self.put(head, depth)
         end = len(self.lines) - 1  # a long head takes several lines
         p.vector = vector

@@ -10,7 +10,15 @@ from graphc.graph import Computed, Constant, Graph, Index, Node, View, apply, re
 from graphc.lower.domain import is_computed
 from graphc.lower.index import simplify
 from graphc.lower.panels import copied, packed
-from graphc.lower.tiling import TILED, Tiling, candidate, count, group_index, sizes_of
+from graphc.lower.tiling import (
+    TILED,
+    Tiling,
+    candidate,
+    count,
+    group_index,
+    is_tiled,
+    sizes_of,
+)
 from graphc.ops.reduce import subscripts
 from graphc.ops.shape import TRANSPOSE
 from graphc.types import Dim, Size, product, strides, substitute
@@ -173,7 +181,7 @@ def lay_out(graph: Graph) -> Graph:
     copies: dict[tuple[object, ...], Node] = {}
 
     def change(node: Node) -> Node:
-        found = candidate(node)
+        found = None if is_tiled(node) else candidate(node)
         if found is None:
             return node
         operands = tuple(

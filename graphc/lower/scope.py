@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from graphc.graph import Graph, Node, Part, Region, Sequential, Sort, apply, rebuild
 from graphc.loops import Buffer
 from graphc.lower.domain import is_computed
+from graphc.lower.invariant import hoist
 from graphc.lower.layout import lay_out
 from graphc.lower.naming import Names
 from graphc.lower.schedule import Schedule, schedule
@@ -99,7 +100,7 @@ def plan_scope(
     loop_names: Sequence[str],
 ) -> Scope:
     """Settle a graph's loops and arrays. `targets` says which outputs lie in given arrays."""
-    graph = lay_out(turn_round(with_computed_outputs(with_single_items(graph))))
+    graph = lay_out(turn_round(hoist(with_computed_outputs(with_single_items(graph)))))
     outputs = targets(graph)
     plan = schedule(graph, tuple(loop_names))
     wanted = arrays(graph, plan, outputs, dict.fromkeys(graph.nodes, ""))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from graphc.graph import Graph, Node, apply, rebuild
 from graphc.lower.layout import flat_of, wants_copy
-from graphc.lower.tiling import Tiling, candidate, count, sizes_of
+from graphc.lower.tiling import Tiling, candidate, count, is_tiled, sizes_of
 from graphc.ops.reduce import EINSUM, subscripts
 from graphc.ops.shape import TRANSPOSE
 from graphc.types import Dim, substitute
@@ -23,7 +23,7 @@ def turn_round(graph: Graph) -> Graph:
     """The graph with products the other way round, and views that turn them back, where it pays."""
 
     def change(node: Node) -> Node:
-        found = candidate(node)
+        found = None if is_tiled(node) else candidate(node)
         other = None if found is None or node in graph.outputs else _turned(node, found)
         return node if other is None else other
 

@@ -1,0 +1,88 @@
+"""Which loops over many arrays have iterations that do not touch what others do.
+
+Compilers find that out for themselves where few arrays meet, by comparing addresses; for many they
+give up, and all arrays of the workspace come from one pointer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from graphc.emit_c.lanes import SHORTEST, is_vector
+from graphc.loops import Comment, Let, Loop, Program, Read, Store, parts, values
+from graphc.types import Dim, Size, names, product, substitute
+
+MANY_PAIRS = 32
+"""Pairs of a stored array and another one, so many that compilers do not compare them all."""
+
+Span = tuple[str, int, int]
+"""A region, first byte, end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Where the arrays of a program lie, as far as is known."""
+
+    spans: dict[str, Span | None]
+
+    def are_apart(self, a: str, b: str) -> bool:
+        """Whether two arrays surely share no byte."""
+        first, second = (self.spans.get(name, (name, 0, 1)) for name in (a, b))
+        if first is None or second is None:
+            return False
+        return first[0] != second[0] or first[2] <= second[1] or second[2] <= first[1]
+
+
+def memory_of(program: Program) -> Memory:
+    """Arguments lie apart, but for those that others are written into."""
+    spans: dict[str, Span | None] = {y.name: (y.home or y.name, 0, 1) for y in program.outputs}
+    for buffer in program.buffers:
+        size = product(buffer.shape)
+        if buffer.home:
+            spans[buffer.name] = spans.get(buffer.home, (buffer.home, 0, 1))
+        elif buffer.step == 0 and isinstance(buffer.offset, int) and isinstance(size, int):
+            end = buffer.offset + size * buffer.dtype.bytes
+            spans[buffer.name] = ("", buffer.offset, end)
+        else:
+            spans[buffer.name] = None
+    return Memory(spans)
+
+
+def is_independent(loop: Loop, memory: Memory) -> bool:
+    """Whether the iterations may run in any order or at once, and compilers need to be told."""
+    if not is_vector(loop) or (isinstance(loop.extent, int) and loop.extent < SHORTEST):
+        return False
+    if not all(isinstance(stmt, Let | Store | Comment) for stmt in loop.body):
+        return False
+    inner = {stmt.name for stmt in loop.body if isinstance(stmt, Let)}
+    stores = [(s.buffer, s.index) for s in loop.body if isinstance(s, Store)]
+    reads = [
+        (part.buffer, part.index)
+        for stmt in loop.body
+        for value in values(stmt)
+        for part in parts(value)
+        if isinstance(part, Read)
+    ]
+    arrays = {name for name, _ in (*stores, *reads)}
+    if len({name for name, _ in stores}) * len(arrays) < MANY_PAIRS:
+        return False
+    return all(
+        _moves_on(index, loop.var, inner) and _meets_none(name, index, (*stores, *reads), memory)
+        for name, index in stores
+    )
+
+
+def _moves_on(index: Size, var: str, inner: set[str]) -> bool:
+    """Whether each iteration has the element after that of the one before."""
+    if inner & set(names(index)):
+        return False
+    return substitute(index, {var: Dim.named(var) + 1}) - index == 1
+
+
+def _meets_none(name: str, index: Size, others: Iterable[tuple[str, Size]], memory: Memory) -> bool:
+    """Whether no other iteration touches the element."""
+    return all(
+        (other == name and place == index) or (other != name and memory.are_apart(name, other))
+        for other, place in others
+    )

@@ -1,0 +1,84 @@
+"""Loops over many arrays are told apart where they are, and only there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import graphc
+from graphc.emit_c.independent import MANY_PAIRS, Memory, is_independent
+from graphc.loops import Let, Local, Loop, Read, Stmt, Store, apply
+from graphc.lower import invariant
+from graphc.types import Dim, Size, float64
+
+AT = Dim.named("i")
+COUNT = 6
+MEMORY = Memory({f"v{k}": ("", 800 * k, 800 * k + 800) for k in range(COUNT)})
+
+
+def stores(index: Size = AT) -> tuple[Stmt, ...]:
+    return tuple(Store(f"v{k}", index, Read("x", AT, float64)) for k in range(COUNT))
+
+
+def loop(*more: Stmt, body: tuple[Stmt, ...] | None = None) -> Loop:
+    return Loop("i", 100, (*(stores() if body is None else body), *more))
+
+
+def test_arrays_apart_are_independent() -> None:
+    assert COUNT * (COUNT + 1) > MANY_PAIRS
+    assert is_independent(loop(), MEMORY)
+    assert is_independent(loop(Let("a", Read("v1", AT, float64))), MEMORY)
+    assert is_independent(loop(Store("v6", AT, Read("v1", AT, float64))), MEMORY)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        loop(Let("a", Read("v1", AT - 1, float64))),
+        loop(Store("v1", AT + 1, Read("x", AT, float64))),
+        loop(body=stores(2 * AT)),
+        loop(body=stores(3)),
+        loop(body=stores()[:2]),
+        replace(loop(), extent=8),
+        loop(Loop("j", 20, stores())),
+    ],
+)
+def test_what_meets_other_iterations_is_not(other: Loop) -> None:
+    assert not is_independent(other, MEMORY)
+
+
+def test_arrays_that_overlap_are_not() -> None:
+    for span in (("", 900, 1000), None):
+        memory = Memory({**MEMORY.spans, "v9": span})
+        assert not is_independent(loop(Let("a", Read("v9", AT, float64))), memory)
+    donated = Memory({**MEMORY.spans, "v9": ("x", 0, 1)})
+    assert not is_independent(loop(Store("v9", AT, Local("a", float64))), donated)
+    assert apply("add", Local("a", float64), Local("a", float64)).dtype == float64
+
+
+def rnn(w, h, xs):
+    def step(h, x):
+        h = np.tanh(h @ w + x)
+        return h, h
+
+    return np.sum(graphc.scan(step, h, xs)[1] ** 2)
+
+
+def test_copies_of_weights_are_made_before_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    w, h = rng.normal(size=(64, 64)) / 8, rng.normal(size=(32, 64))
+    xs = rng.normal(size=(5, 32, 64))
+    both = graphc.value_and_grad(rnn, (0, 1, 2))
+    kernel = graphc.compile(both, w, h, xs)
+    for line in kernel.source.splitlines():
+        if "w_pack[" in line and " = w[" in line:
+            assert len(line) - len(line.lstrip()) == 16, "three loops of the copy, and no other"
+    assert "w_pack[" in kernel.source
+    value, grads = kernel(w, h, xs)
+    expected, slopes = both(w, h, xs)
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    for mine, theirs in zip(grads, slopes, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
+    assert invariant.hoist.__doc__
