@@ -104,7 +104,8 @@ def loops_and_vectorised(fn, types, compiler, target, folder):
     """Lines of the loops of a function, and of those that the compiler vectorises."""
     _, unit = units(optimize(trace_function(fn, types, name="f").graph))
     write(unit, folder)
-    flags = [flag for flag in kernel_flags(compiler) if not flag.startswith(("-march", "-DGRAPHC_PORT"))]
+    foreign = ("-march", "-DGRAPHC_PORT")
+    flags = [flag for flag in kernel_flags(compiler) if not flag.startswith(foreign)]
     flags += target_flags(target)
     tell, told = REMARKS[compiler]
     command = [compiler, *flags, tell, "-c", "-o", "f.o", "f.c"]
