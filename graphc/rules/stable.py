@@ -15,6 +15,7 @@ from graphc.ops.elementwise import SIGMOID, SOFTPLUS
 from graphc.ops.reduce import SUM
 from graphc.ops.shape import BROADCAST, RESHAPE, SLICE, TRANSPOSE, axes
 from graphc.rewrite import AnyRule, Local, Rule, is_number
+from graphc.rules.powers import POWERS
 from graphc.rules.products import PRODUCTS
 from graphc.rules.shift import (
     Axes,
@@ -296,4 +297,5 @@ STABLE: tuple[AnyRule, ...] = (
     *EXPONENTIALS,
     *SUMS,
     *PRODUCTS,
+    *POWERS,
 )
