@@ -12,8 +12,7 @@
 int main(void)
 {
     static int64_t classes[DIGITS];
-    const size_t bytes = (size_t)predict_workspace_bytes(DIGITS);
-    void *workspace = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    void *workspace = aligned_alloc(64, (PREDICT_WORKSPACE_BYTES + 63) / 64 * 64);
 
     if (workspace == NULL) {
         fputs("classify: out of memory\n", stderr);

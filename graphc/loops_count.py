@@ -20,7 +20,7 @@ from graphc.loops import (
     children,
     values,
 )
-from graphc.types import Size, maximum, names, substitute
+from graphc.types import Atom, Dim, Size, maximum, names, substitute
 
 FREE = frozenset({"select", "cast"})
 """What only moves floating-point numbers."""
@@ -45,6 +45,9 @@ def _block(body: tuple[Stmt, ...]) -> Size:
 def _statement(stmt: Stmt) -> Size:
     match stmt:
         case Loop():
+            inside = _blocks_of(stmt, _block(stmt.body))
+            if inside is not None:
+                return inside
             inside = _block(stmt.body)
             if stmt.var in names(inside):  # a triangle: as its last row
                 inside = substitute(inside, {stmt.var: stmt.extent - 1})
@@ -60,6 +63,34 @@ def _statement(stmt: Stmt) -> Size:
     for body in bodies(stmt):
         inner = inner + _block(body)
     return inner
+
+
+def _blocks_of(loop: Loop, inside: Size) -> Size | None:
+    """What a loop over blocks counts: together they have all the rows. None for another loop."""
+    total: Size = 0
+    for monomial, c in inside.terms if isinstance(inside, Dim) else (((), inside),):
+        times, rows = Dim.of({(): c}), None
+        for atom in monomial:
+            found = None if rows is not None else _all_rows(atom, loop.var)
+            if found is None:
+                times = times * Dim.of({(atom,): 1})
+            else:
+                rows = found
+        if loop.var in names(times):
+            return None
+        total = total + times * (loop.extent if rows is None else rows)
+    return total
+
+
+def _all_rows(atom: Atom, var: str) -> Size | None:
+    """n, of min(n - 48 i, 48): the rows of block i."""
+    if isinstance(atom, str) or atom.kind != "min":
+        return None
+    for left, block in ((atom.a, atom.b), (atom.b, atom.a)):
+        rows = left + block * Dim.named(var) if isinstance(block, int) else left
+        if isinstance(block, int) and var not in names(rows):
+            return rows
+    return None
 
 
 def expression(value: Expr) -> int:

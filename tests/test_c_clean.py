@@ -41,7 +41,7 @@ SANITIZE = ("-std=c11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanit
 FORBIDDEN = {
     "malloc": r"\b(malloc|calloc|realloc|alloca|free)\b",
     "goto": r"\bgoto\b",
-    "mutable static": r"^\s*static (?!inline\b|const\b)",
+    "mutable static": r"^\s*static (?!inline\b|const\b|void\b)",
     "mutable global": r"^(?!static const\b)[a-z_0-9 ]+\w(\[\d*\])?( = [^;]*)?;$",
     "trailing blanks": r"[ \t]+$",
     "a tab": r"\t",

@@ -94,7 +94,8 @@ def test_the_workspace_is_near_its_lower_bound(name: str) -> None:
     for n in (1, 16, 32, 128, 1024) if found.dims else (0,):
         dims = dict.fromkeys(found.dims, n)
         total, bound = evaluate(found.workspace, dims), lower_bound(lives, dims)
-        slack = 64 * len(lives) if n == 1 else 0
+        # Arrays of a fixed size may lie apart from those that grow with n.
+        slack = 40 * 1024 if found.dims and n < 64 else 0
         assert total <= 1.05 * bound + slack, f"{name} for {n}: {total} bytes, bound {bound}"
 
 

@@ -22,9 +22,11 @@ GAIN = 0.8
 def turn_round(graph: Graph) -> Graph:
     """The graph with products the other way round, and views that turn them back, where it pays."""
 
+    results = {x.serial for x in graph.outputs}  # which are computed, not seen through a view
+
     def change(node: Node) -> Node:
-        found = None if is_tiled(node) else candidate(node)
-        other = None if found is None or node in graph.outputs else _turned(node, found)
+        found = None if is_tiled(node) or node.serial in results else candidate(node)
+        other = None if found is None else _turned(node, found)
         return node if other is None else other
 
     image = rebuild(graph.outputs, change, {x: x for x in graph.inputs})
