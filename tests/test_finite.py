@@ -75,6 +75,7 @@ CASES: dict[str, Case] = {
     "log(sum(exp(x)))": case(
         lambda x: np.log(np.sum(np.exp(x))),
         ([-INF, 3], 3, [0, 1]),
+        ([-INF, -INF], -INF, [0, 0]),
         ([1000, 1000], 1000 + math.log(2), [0.5, 0.5]),
         ([-1000, -1000], -1000 + math.log(2), [0.5, 0.5]),
     ),
@@ -179,6 +180,12 @@ CASES: dict[str, Case] = {
         (-60, math.exp(-60), math.exp(-60)),
         (1000, 0, 0),
         (-1000, 0, 0),
+    ),
+    "expm1(x) / x": case(
+        lambda x: np.expm1(x) / x,
+        (0, 1, 0.5),
+        (1e-9, 1 + 5e-10, 0.5 + 1e-9 / 3),
+        (2, math.expm1(2) / 2, (math.exp(2) + 1) / 4),
     ),
     "where(x == 0, 1, expm1(x) / x)": case(
         lambda x: np.where(x == 0, 1, np.expm1(x) / x),

@@ -109,6 +109,9 @@ def dangers(node: Node) -> int:
         if inner.op is SUM and inner.operands[0].op is MULTIPLY:
             return sum(_is_weight_of_exp(x) for x in inner.operands[0].operands)
         return inner.op is EXPM1 or bool(hidden(node))
+    if node.op is DIVIDE:  # expm1(x) / x at 0
+        top, bottom = node.operands
+        return 2 if top.op is EXPM1 and top.operands[0] is bottom else 0
     if node.op is POWER:
         return 0 if number(node.operands[0]) is None else 2
     return 0

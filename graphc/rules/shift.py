@@ -90,7 +90,9 @@ def log_sum_exp(x: Tensor, axis: Axes) -> Tensor | None:
         return None
     top = np.max(x, axis=axis, keepdims=True)
     m = stop(np.where(np.isfinite(top), top, 0))
-    total = np.log(np.sum(np.exp(x - m), axis=axis))
+    sums = np.sum(np.exp(x - m), axis=axis)
+    # of nothing but -inf: -inf, and a gradient of 0, as that of logaddexp
+    total = np.where(sums == 0, -np.inf, np.log(np.where(sums == 0, 1.0, sums)))
     return total + np.reshape(m, total.shape)
 
 

@@ -36,6 +36,13 @@ from graphc.types import product
 E = float(np.e)
 
 
+def _exprel(x: Tensor) -> Tensor:
+    """(exp(x) - 1) / x, by its series near 0, where the quotient's derivative cancels."""
+    small = np.abs(x) < 0.01
+    series = 1.0 + x * (0.5 + x * (1.0 / 6 + x * (1.0 / 24 + x * (1.0 / 120 + x / 720.0))))
+    return np.where(small, series, np.expm1(x) / np.where(small, 1.0, x))
+
+
 def sigmoid(x: Value) -> Tensor:
     """1 / (1 + exp(-x))"""
     return Tensor(call(SIGMOID, x).node)
@@ -240,6 +247,7 @@ SUMS_OF_EXP: tuple[AnyRule, ...] = (
 EXPONENTIALS: tuple[AnyRule, ...] = (
     # e ** x, as some write exp(x)
     Rule("e ** x", lambda x: E**x, np.exp),
+    Rule("expm1(x) / x", lambda x: np.expm1(x) / x, _exprel),
     # near 0, e^x - 1 has lost what expm1 keeps
     Rule("exp(x) - 1", lambda x: np.exp(x) - 1.0, np.expm1),
     Rule("1 - exp(x)", lambda x: 1.0 - np.exp(x), lambda x: -np.expm1(x)),
