@@ -7,8 +7,9 @@ import pytest
 
 import graphc
 from graphc import float32, float64
-from graphc.loops import Contract, statements
+from graphc.loops import Contract, Loop, statements
 from graphc.lower import lower
+from graphc.lower.panels import PACK, UNPACK
 from graphc.passes import optimize
 from graphc.trace import trace_function
 
@@ -91,3 +92,89 @@ def test_the_gradient_of_a_product_is_two_products():
     np.testing.assert_allclose(value, np.sum(y * y))
     np.testing.assert_allclose(d_a, d_z @ b.T, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(d_b, a.T @ d_z, rtol=1e-9, atol=1e-12)
+
+
+def lowered(fn, *types):
+    return lower(optimize(trace_function(fn, types).graph))
+
+
+def test_what_uses_a_product_joins_its_blocks_of_rows():
+    program = lowered(
+        lambda x, w, b: np.tanh(x @ w + b), float32["n", 784], float32[784, 256], float32[256]
+    )
+    assert [x.shape for x in program.buffers] == [(96, 256)]  # one block, not all n rows
+    (block,) = (x for x in program.body if isinstance(x, Loop))
+    product, rows = block.body
+    assert isinstance(product, Contract)
+    assert isinstance(rows, Loop)
+    assert str(rows.extent) == str(product.rows) == "min(-96*i + n, 96)"
+
+
+def test_an_update_joins_the_blocks_of_its_gradient():
+    def update(w, x, d):
+        return w - 0.1 * (x.T @ d)
+
+    program = lowered(update, float32[784, 256], float32["n", 784], float32["n", 256])
+    assert (784, 256) not in [x.shape for x in program.buffers]
+
+
+def convolution(x, k):
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(x, ((0, 0), (0, 0), (2, 2), (2, 2))), (5, 5), axis=(2, 3)
+    )
+    return np.einsum("nchwij,ocij->nohw", windows, k)
+
+
+def test_windows_are_copied_for_one_image_and_weights_before_the_loop():
+    program = lowered(convolution, float32[64, 6, 14, 14], float32[16, 6, 5, 5])
+    shapes = {x.name: x.shape for x in program.buffers}
+    assert (6, 5, 5, 14, 14) in shapes.values()
+    assert not any(64 in shape for shape in shapes.values())
+    (product,) = (x for x in statements(program.body) if isinstance(x, Contract))
+    assert (product.rows, product.columns, product.terms) == (16, 196, 150)
+    assert (product.left.buffer, product.left.term) == ("k", 1)  # the weights lie well as they are
+
+
+def test_a_product_is_turned_round_where_its_copies_then_cost_less():
+    def step(k, x):
+        def loss(k):
+            return np.sum(convolution(x, k) ** 2)
+
+        return k - 0.1 * graphc.grad(loss)(k)
+
+    program = lowered(step, float32[6, 1, 5, 5], float32[64, 1, 28, 28])
+    products = [x for x in statements(program.body) if isinstance(x, Contract)]
+    assert [(x.rows, x.columns) for x in products] == [(6, 784), (25, 6)]
+    x, k = rng.random((64, 1, 28, 28), np.float32), rng.random((6, 1, 5, 5), np.float32)
+    got, want = graphc.compile(step, k, x)(k, x), step(k.astype(np.float64), x.astype(np.float64))
+    np.testing.assert_allclose(got, want, rtol=1e-4)
+
+
+def test_a_turned_product_may_be_a_result():
+    def both(w, d):
+        y = d @ w.T
+        return y, y * 2
+
+    w, d = rng.normal(size=(64, 48)), rng.normal(size=(8, 48))
+    for got, want in zip(graphc.compile(both, w, d)(w, d), both(w, d), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("group", "width"), [(7, 12), (12, 12), (40, 16), (1, 16)])
+def test_panels_hold_what_was_packed(group, width):
+    x = rng.normal(size=(2, group, 3, 5))
+    panels = PACK.evaluate({"width": width, "terms": 2}, x)
+    assert panels.shape == (2, -(-group // width), 3, 5, width)
+    for g in range(group):
+        np.testing.assert_array_equal(panels[:, g // width, ..., g % width], x[:, g])
+    back = UNPACK.evaluate({"group": (group,), "axis": 1}, panels)
+    np.testing.assert_array_equal(back, x)
+
+
+def test_windows_side_by_side_send_cotangents_back_without_guards():
+    def pool(x):
+        seen = np.lib.stride_tricks.sliding_window_view(x, (2, 2), axis=(2, 3))
+        return np.sum(seen[:, :, ::2, ::2].max(axis=(-2, -1)) ** 2)
+
+    program = lowered(graphc.grad(pool), float32[4, 3, 8, 8])
+    assert "greater_equal" not in str(program)
