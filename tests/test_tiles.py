@@ -9,9 +9,11 @@ import graphc
 from graphc import float32, float64
 from graphc.loops import Contract, Loop, statements
 from graphc.lower import lower
+from graphc.lower.index import simplify
 from graphc.lower.panels import PACK, UNPACK
 from graphc.passes import optimize
 from graphc.trace import trace_function
+from graphc.types import Dim, floordiv, minimum
 
 rng = np.random.default_rng(0)
 SIDES = (4, 5, 12, 13, 17, 33, 70)
@@ -178,3 +180,12 @@ def test_windows_side_by_side_send_cotangents_back_without_guards():
 
     program = lowered(graphc.grad(pool), float32[4, 3, 8, 8])
     assert "greater_equal" not in str(program)
+
+
+def test_a_row_of_a_block_is_a_row():
+    """Else what is read through a reshape keeps its divisions, and no tile can read it."""
+    i, j, k, n = (Dim.named(name) for name in "ijkn")
+    extents = {"i": floordiv(n + 47, 48), "j": minimum(48, n - 48 * i), "k": 256}
+    flat = 256 * (48 * i + j) + k
+    assert simplify(flat // 256 * 1000 + flat % 256, extents) == 1000 * (48 * i + j) + k
+    assert simplify((64 * j + k) // 64, extents) == j + k // 64  # of a block's own rows

@@ -25,6 +25,14 @@ def simplify(size: Size, extents: Extents) -> Size:
     """The same index with divisions and remainders resolved where the ranges decide them."""
     if isinstance(size, int) or all(isinstance(a, str) for m, _ in size.terms for a in m):
         return size
+    for var in names(size):
+        block = _block_of(extents.get(var, 0))
+        if block is not None:  # 48 i + j, of blocks of rows, is one row of them all
+            row, (start, rows) = f"{var}+", block
+            whole = substitute(size, {var: Dim.named(row) - start})
+            if not set(names(start)) & set(names(whole)):
+                whole = simplify(whole, {**extents, row: rows})
+                return substitute(whole, {row: Dim.named(var) + start})
 
     def resolve(atom: Atom) -> Size:
         if isinstance(atom, str):
@@ -44,6 +52,21 @@ def simplify(size: Size, extents: Extents) -> Size:
         return FUNCTIONS[atom.kind](a, b)
 
     return _join(map_atoms(size, resolve), extents)
+
+
+def _block_of(extent: Size) -> tuple[Size, Size] | None:
+    """(where the block starts, all rows), of the rows min(n - 48 i, 48) of block i."""
+    match extent:
+        case Dim(terms=((((Func("min", a, b),), 1),))):
+            for left, block in ((a, b), (b, a)):
+                if isinstance(block, int) and isinstance(left, Dim):
+                    start: Size = 0
+                    for monomial, c in left.terms:
+                        if c == -block and len(monomial) == 1:
+                            start = start - Dim.of({monomial: c})
+                    if start != 0:
+                        return start, left + start
+    return None
 
 
 def _floordiv(a: Size, b: Size) -> Size:
