@@ -15,7 +15,6 @@ from graphc.lower.layout import (
     COLUMNS,
     ROWS,
     TERMS,
-    Steps,
     group_extents,
     groups_at,
     steps_of,
@@ -68,6 +67,8 @@ def write_tiled(
     )
     if left is None or right is None or place is None or place.panel is not None:
         return _plain(sides, into, within, loop_names, add, node)
+    if place.term != 1 and within[COLUMNS] != 1:  # a tile writes its columns side by side
+        return _plain(sides, into, within, loop_names, add, node)
     matrix = Matrix(into.buffer, place.start, place.across, place.term)
     rows, columns, terms = (within[name] for name in (ROWS, COLUMNS, TERMS))
     return [Contract(node.dtype, rows, columns, terms, left, right, matrix, add)]
@@ -77,7 +78,7 @@ def _matrix(read: Expr, across: str, width: int, extents: Extents, *, unit: bool
     """Where an operand lies; None where tiles cannot read it."""
     if not isinstance(read, Read):
         return None
-    steps: Steps | None = steps_of(read.index, across, width, extents, unit)
+    steps = steps_of(read.index, across, width, extents, unit)
     if steps is None:
         return None
     return Matrix(read.buffer, steps.start, steps.across, steps.term, steps.panel)
