@@ -251,8 +251,8 @@ def _contraction(
         (left, x), (right, y) = (right, y), (left, x)
     (k,) = shared
     before, after = left.inside(TIMES), right.inside(TIMES + 1)
-    before = f"{left.inside(ATOM)}.T" if len(x) == 2 and x[0] == k else before
-    after = f"{right.inside(ATOM)}.T" if len(y) == 2 and y[1] == k else after
+    before = _turned(left) if len(x) == 2 and x[0] == k else before
+    after = _turned(right) if len(y) == 2 and y[1] == k else after
     return Text(f"{before} @ {after}", TIMES)
 
 
@@ -272,10 +272,16 @@ def _through(node: Node, depth: int) -> Text:
     return operand(node.operands[0], depth)
 
 
+def _turned(inner: Text) -> str:
+    """The transpose; of a transpose, what is turned back."""
+    text = inner.inside(ATOM)
+    return text.removesuffix(".T") if text.endswith(".T") else f"{text}.T"
+
+
 def _transpose(node: Node, depth: int) -> Text:
     inner = operand(node.operands[0], depth)
     if _ints(node, "axes") == (1, 0):
-        return Text(f"{inner.inside(ATOM)}.T")
+        return Text(_turned(inner))
     return _call("transpose", [inner.text], node.params.items())
 
 
@@ -382,6 +388,9 @@ SPECIAL = {
     "cast": _through,
     "barrier": _through,
     "trap": _through,
+    "copy": _through,
+    "pack": _through,
+    "unpack": lambda node, depth: operand(node.operands[0].operands[0], depth),
     "transpose": _transpose,
     "slice": _slice,
     "pad": _pad,

@@ -112,6 +112,16 @@ def test_what_uses_a_product_joins_its_blocks_of_rows():
     assert str(rows.extent) == str(product.rows) == "min(-96*i + n, 96)"
 
 
+def test_copies_are_written_as_what_they_copy():
+    def product(x, d):
+        y = x.T @ d
+        return y
+
+    source = graphc.compile(product, float32["n", 784], float32["n", 64]).source
+    assert "/* x_pack = x.T */" in source
+    assert "/* y = x.T @ d */" in source
+
+
 def test_an_update_joins_the_blocks_of_its_gradient():
     def update(w, x, d):
         return w - 0.1 * (x.T @ d)
