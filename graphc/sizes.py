@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from graphc.errors import ShapeError
 
@@ -51,18 +52,21 @@ class Dim:
         self.terms, self._hash = terms, hash(terms)
 
     @staticmethod
+    @lru_cache(4096)
     def named(name: str) -> Dim:
         return Dim((((name,), 1),))
 
     @staticmethod
     def of(terms: Mapping[Monomial, int]) -> Size:
         """The canonical size with these terms: an int when no name is left."""
-        kept = {m: c for m, c in terms.items() if c}
+        kept = [term for term in terms.items() if term[1]]
         if not kept:
             return 0
-        if len(kept) == 1 and () in kept:
-            return kept[()]
-        return Dim(tuple(sorted(kept.items(), key=_term_key)))
+        if len(kept) == 1:
+            monomial, coefficient = kept[0]
+            return Dim((kept[0],)) if monomial else coefficient
+        kept.sort(key=_term_key)
+        return Dim(tuple(kept))
 
     def __reduce__(self) -> tuple[type[Dim], tuple[object]]:
         return Dim, (self.terms,)  # a hash holds in one process only
@@ -74,12 +78,20 @@ class Dim:
         return isinstance(other, Dim) and self.terms == other.terms
 
     def __add__(self, other: Size) -> Size:
-        if not isinstance(other, int | Dim):
+        if isinstance(other, Dim):
+            total = dict(self.terms)
+            for monomial, coefficient in other.terms:
+                total[monomial] = total.get(monomial, 0) + coefficient
+            return Dim.of(total)
+        if not isinstance(other, int):
             return NotImplemented
-        total = dict(self.terms)
-        for monomial, coefficient in _terms(other):
-            total[monomial] = total.get(monomial, 0) + coefficient
-        return Dim.of(total)
+        if not other:
+            return self
+        last, constant = self.terms[-1]  # the constant term, if there is one
+        if last:
+            return Dim((*self.terms, ((), int(other))))
+        rest = self.terms[:-1]
+        return Dim((*rest, ((), constant + other))) if constant + other else Dim(rest)
 
     __radd__ = __add__
 
@@ -95,14 +107,18 @@ class Dim:
         return (-self) + other
 
     def __mul__(self, other: Size) -> Size:
-        if not isinstance(other, int | Dim):
+        if isinstance(other, Dim):
+            product: dict[Monomial, int] = {}
+            for m1, c1 in self.terms:
+                for m2, c2 in other.terms:
+                    monomial = tuple(sorted(m1 + m2, key=_text)) if m1 and m2 else m1 or m2
+                    product[monomial] = product.get(monomial, 0) + c1 * c2
+            return Dim.of(product)
+        if not isinstance(other, int):
             return NotImplemented
-        product: dict[Monomial, int] = {}
-        for m1, c1 in self.terms:
-            for m2, c2 in _terms(other):
-                monomial = tuple(sorted(m1 + m2, key=str))
-                product[monomial] = product.get(monomial, 0) + c1 * c2
-        return Dim.of(product)
+        if other == 1:
+            return self
+        return Dim(tuple((m, c * other) for m, c in self.terms)) if other else 0
 
     __rmul__ = __mul__
 
@@ -169,7 +185,17 @@ def _factor_text(atom: Atom, grouped: bool) -> str:
 
 
 def _term_key(term: tuple[Monomial, int]) -> tuple[int, str]:
-    return (0 if term[0] else 1, " ".join(map(str, term[0])))
+    return _monomial_key(term[0])
+
+
+@lru_cache(1 << 14)
+def _monomial_key(monomial: Monomial) -> tuple[int, str]:
+    return (0 if monomial else 1, " ".join(map(_text, monomial)))
+
+
+@lru_cache(1 << 14)
+def _text(atom: Atom) -> str:
+    return str(atom)
 
 
 def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
@@ -345,56 +371,9 @@ def _without(monomial: Monomial, names: Monomial) -> Monomial | None:
     return tuple(left)
 
 
-def map_atoms(size: Size, fn: Callable[[Atom], Size]) -> Size:
-    """The size with every atom replaced by fn(atom)."""
-    total: Size = 0
-    for monomial, coefficient in _terms(size):
-        product: Size = coefficient
-        for atom in monomial:
-            product = product * fn(atom)
-        total = total + product
-    return total
-
-
-def substitute(size: Size, values: Mapping[str, Size]) -> Size:
-    """The size with names replaced; names not in `values` stay."""
-    if isinstance(size, int) or not values:
-        return size
-
-    def replace(atom: Atom) -> Size:
-        if isinstance(atom, str):
-            return values.get(atom, Dim((((atom,), 1),)))
-        a, b = substitute(atom.a, values), substitute(atom.b, values)
-        return FUNCTIONS[atom.kind](a, b)
-
-    return map_atoms(size, replace)
-
-
 FUNCTIONS: dict[str, Callable[[Size, Size], Size]] = {
     "floordiv": floordiv,
     "mod": mod,
     "min": minimum,
     "max": maximum,
 }
-
-
-def evaluate(size: Size, values: Mapping[str, int]) -> int:
-    """The int this size is when its names have these values.
-
-    Raises:
-        ShapeError: a name has no value.
-    """
-    result = substitute(size, values)
-    if not isinstance(result, int):
-        raise ShapeError(f"dimension {size} needs a value for {', '.join(sorted(names(result)))}")
-    return result
-
-
-def names(size: Size) -> tuple[str, ...]:
-    """The names a size depends on, in order of appearance, once each."""
-    found: dict[str, None] = {}
-    for monomial, _ in _terms(size):
-        for atom in monomial:
-            inner = (atom,) if isinstance(atom, str) else (*names(atom.a), *names(atom.b))
-            found.update(dict.fromkeys(inner))
-    return tuple(found)

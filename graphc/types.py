@@ -20,16 +20,13 @@ from graphc.sizes import (
     Size,
     at_most,
     below,
-    evaluate,
     floordiv,
-    map_atoms,
     maximum,
     minimum,
     mod,
-    names,
     split,
-    substitute,
 )
+from graphc.substitution import evaluate, map_atoms, names, substitute
 
 __all__ = [
     "DTYPES",

@@ -14,8 +14,9 @@ PACKAGE = Path(__file__).parents[1] / "graphc"
 
 # A unit is the first path component below graphc/: a file, or a folder. No exceptions.
 FLOORS = (
-    ("errors",),
+    ("errors", "order"),
     ("sizes", "attributes", "options"),
+    ("substitution",),
     ("types", "trees", "resources"),
     ("sites", "bounds"),
     ("loops",),

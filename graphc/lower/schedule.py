@@ -97,12 +97,15 @@ class Placed:
     ready: int = field(init=False)
     """How many loops of the path surround the finished value: those outside the first summed
     axis."""
+    held: frozenset[int] = field(init=False)
+    """The axes that those loops leave one element of."""
 
     def __post_init__(self) -> None:
         self.bound = self.settled(len(self.path))
         reduced = self.domain.reduced
         summed = (depth for depth, axis in enumerate(self.axes) if axis in reduced)
         self.ready = next(summed, len(self.path))
+        self.held = frozenset(self.settled(self.ready))
 
     def settled(self, depth: int) -> dict[int, Size]:
         """The index along each axis that the loops outside `depth` leave one element of."""

@@ -75,18 +75,14 @@ def shared(a: tuple[Nest, ...], b: tuple[Nest, ...]) -> int:
 def is_local(reader: Placed, access: Access, spot: Placed) -> bool:
     """Whether the value is a local of the reader: same iteration of every loop that makes it."""
     ready = spot.ready
-    if any(
-        axis not in spot.settled(ready)
-        for axis in spot.domain.output
-        if spot.domain.extents[axis] != 1
-    ):
-        return False
     if reader.path[:ready] != spot.path[:ready]:
         return False
+    extents = spot.domain.extents
+    long = [(d, axis) for d, axis in enumerate(spot.domain.output) if extents[axis] != 1]
+    if not all(axis in spot.held for _, axis in long):
+        return False
     own = {Dim.named(axis_name(axis)): at for axis, at in reader.bound.items()}
-    for dimension, axis in enumerate(spot.domain.output):
-        if spot.domain.extents[axis] == 1:
-            continue
+    for dimension, axis in long:
         index = access.index[dimension]
         if not isinstance(index, Dim) or own.get(index) != spot.bound[axis]:
             return False

@@ -16,9 +16,7 @@ def is_sum(node: Node) -> bool:
 def is_open(spot: Placed) -> bool:
     """Whether axes of the result lie inside a loop that sums: the accumulator is an array."""
     return any(
-        axis not in spot.settled(spot.ready)
-        for axis in spot.domain.output
-        if spot.domain.extents[axis] != 1
+        axis not in spot.held for axis in spot.domain.output if spot.domain.extents[axis] != 1
     )
 
 

@@ -1,0 +1,63 @@
+"""Sizes with their names replaced by other sizes, or by numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from graphc.errors import ShapeError
+from graphc.sizes import FUNCTIONS, Atom, Dim, Size
+
+
+def map_atoms(size: Size, fn: Callable[[Atom], Size]) -> Size:
+    """The size with every atom replaced by fn(atom)."""
+    if isinstance(size, int):
+        return size
+    total: Size = 0
+    for monomial, coefficient in size.terms:
+        product: Size = coefficient
+        for atom in monomial:
+            product = product * fn(atom)
+        total = total + product
+    return total
+
+
+def substitute(size: Size, values: Mapping[str, Size]) -> Size:
+    """The size with names replaced; names not in `values` stay."""
+    if isinstance(size, int) or not values:
+        return size
+
+    def replace(atom: Atom) -> Size:
+        if isinstance(atom, str):
+            return values.get(atom, Dim((((atom,), 1),)))
+        a, b = substitute(atom.a, values), substitute(atom.b, values)
+        return FUNCTIONS[atom.kind](a, b)
+
+    return map_atoms(size, replace)
+
+
+def evaluate(size: Size, values: Mapping[str, int]) -> int:
+    """The int this size is when its names have these values.
+
+    Raises:
+        ShapeError: a name has no value.
+    """
+    result = substitute(size, values)
+    if not isinstance(result, int):
+        raise ShapeError(f"dimension {size} needs a value for {', '.join(sorted(names(result)))}")
+    return result
+
+
+def names(size: Size) -> tuple[str, ...]:
+    """The names a size depends on, in order of appearance, once each."""
+    return () if isinstance(size, int) else _names(size)
+
+
+@lru_cache(1 << 14)
+def _names(size: Dim) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for monomial, _ in size.terms:
+        for atom in monomial:
+            inner = (atom,) if isinstance(atom, str) else (*names(atom.a), *names(atom.b))
+            found.update(dict.fromkeys(inner))
+    return tuple(found)
