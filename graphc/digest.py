@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from graphc.graph import Constant, Graph, Node, walk
+from graphc.graph import Constant, Graph, Node
 from graphc.types import Dim, DType
 
 
@@ -33,7 +33,7 @@ class _Writer:
 
     def graph(self, graph: Graph) -> list[str]:
         """What is written so far, the graph at its end."""
-        nodes = [x for x in walk((*graph.inputs, *graph.outputs)) if x not in self.number]
+        nodes = [x for x in graph.nodes if x not in self.number]
         order = {serial: k for k, serial in enumerate(sorted({x.serial for x in nodes}))}
         for node in nodes:
             self.number[node] = len(self.number)

@@ -33,7 +33,7 @@ def pairs(
         ArgumentError: no such argument, a number, or no result fits.
     """
     wanted = [donate] if isinstance(donate, str | int) else list(donate)
-    places = _places(in_tree, graph)
+    places, paths = _places(in_tree, graph), _paths(out_tree, graph)
     found: dict[int, int] = {}
     for one in wanted:
         slots = _slots(graph, places, shown, one)
@@ -47,7 +47,7 @@ def pairs(
             )
         for i in arrays:
             if i not in found:
-                found[i] = _taker(graph, _paths(out_tree, graph), shown, i, set(found.values()))
+                found[i] = _taker(graph, paths, shown, i, set(found.values()))
     return tuple(sorted(found.items()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +43,16 @@ def test_nodes_come_operands_first_in_the_users_order() -> None:
     total = apply(OPS["add"], second, first)
     assert list(walk([total])) == [x, first, second, total]
     assert a_graph((total,), x).nodes == (x, first, second, total)
+
+
+def test_nodes_of_one_time_come_in_the_order_in_which_they_are_met() -> None:
+    """Not in that of their addresses, which differ from one process to the next."""
+    leaves = [replace(an_input(f"x{k}"), serial=0) for k in range(200)]
+    random.Random(1).shuffle(leaves)
+    total = leaves[0]
+    for x in leaves[1:]:
+        total = replace(apply(OPS["add"], total, x), serial=0)
+    assert [node for node in walk([total]) if not node.operands] == leaves
 
 
 def test_a_deep_graph_needs_no_deep_stack() -> None:

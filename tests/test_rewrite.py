@@ -269,7 +269,7 @@ def test_work_grows_with_the_number_of_nodes() -> None:
     def calls_a_node(steps: int) -> float:
         def chain(x: Any) -> Any:
             for i in range(steps):
-                x = np.tanh(x * (1 + 0.01 * i) + 0.5)
+                x = np.tanh(x * (1 + 0.001 * i) + 0.5)
             return np.sum(x)
 
         graph = trace_function(grad(chain), (X,)).graph

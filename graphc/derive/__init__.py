@@ -9,7 +9,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 
@@ -238,7 +237,7 @@ def _renamed(values: Sequence[Tensor | None], names: Mapping[Node, str]) -> list
         operands = tuple(image[x] for x in node.operands)
         name = names.get(node, node.name)
         same = name == node.name and all(map(operator.is_, operands, node.operands))
-        image[node] = node if same else replace(node, operands=operands, name=name)
+        image[node] = node if same else node.on(operands, node.type, name, node.cites)
     return [None if value is None else Tensor(image[value.node]) for value in values]
 
 

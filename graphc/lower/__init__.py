@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from graphc import formula
-from graphc.graph import Constant, Graph, Node, Param, walk
+from graphc.graph import Constant, Graph, Node, Param
 from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Stmt, Table
 from graphc.loops_verify import verify
 from graphc.lower.body import Leaf, Writer, read_array
@@ -142,7 +142,7 @@ def _rename_dims(graph: Graph, dims: dict[str, str]) -> Graph:
         return tuple(fix(v) for v in value) if isinstance(value, tuple) else value
 
     image: dict[Node, Node] = {}
-    for node in walk((*graph.inputs, *graph.outputs)):
+    for node in graph.nodes:
         operands = tuple(image[x] for x in node.operands)
         params = {key: fix(value) for key, value in node.params.items()}
         inferred = node.op.infer(tuple(x.type for x in operands), params)

@@ -11,12 +11,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from graphc.graph import Graph, verify
-from graphc.ops.rules import CHECKPOINT, CUSTOM
 from graphc.passes.merge import merge
 from graphc.passes.postpone import postpone
 from graphc.passes.record import record
 from graphc.passes.traps import watch
-from graphc.rewrite import foreign, rewrite
+from graphc.rewrite import foreign, rewrite, touches
 from graphc.rules import DISSOLVE, EXACT, FAST, GUARD, RELEASE, STABLE
 from graphc.sites import Site
 from graphc.trace.names import unwatched
@@ -39,25 +38,17 @@ def simplify(graph: Graph) -> Graph:
 
 def guard(graph: Graph) -> Graph:
     """The branch that a `where` does not take sends no nan into the gradient of the other."""
-    return rewrite(graph, GUARD)
+    return rewrite(graph, GUARD) if touches(graph, GUARD) else graph
 
 
 def dissolve(graph: Graph) -> Graph:
     """No value carries a derivative of its own, for no derivative will be taken any more."""
-    return rewrite(graph, DISSOLVE) if _carries_rules(graph) else graph
-
-
-def _carries_rules(graph: Graph) -> bool:
-    return any(
-        node.op in (CUSTOM, CHECKPOINT)
-        or any(isinstance(v, Graph) and _carries_rules(v) for v in node.params.values())
-        for node in graph.nodes
-    )
+    return rewrite(graph, DISSOLVE) if touches(graph, DISSOLVE) else graph
 
 
 def release(graph: Graph) -> Graph:
     """No stop_gradient is left, for no derivative will be taken any more."""
-    return rewrite(graph, RELEASE)
+    return rewrite(graph, RELEASE) if touches(graph, RELEASE) else graph
 
 
 def hasten(graph: Graph) -> Graph:

@@ -5,7 +5,7 @@ pattern. A `Local` rule, for what NumPy on variables cannot say (which axes, whi
 constant), is a function of one node. The engine also shares: what it makes twice becomes one node.
 """
 
-from graphc.rewrite.engine import MOST_STEPS, foreign, rewrite
+from graphc.rewrite.engine import MOST_STEPS, foreign, rewrite, touches
 from graphc.rewrite.patterns import array_of, is_number, number, patterns, roots
 from graphc.rewrite.rule import AnyRule, Local, Rule
 
@@ -21,4 +21,5 @@ __all__ = [
     "patterns",
     "rewrite",
     "roots",
+    "touches",
 ]

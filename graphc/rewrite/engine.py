@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,7 +11,7 @@ from dataclasses import replace
 from graphc.errors import VerifyError
 from graphc.graph import Graph, Node, Op, apply, building, walk
 from graphc.ops.shape import BROADCAST, CONSTANT, INPUT, RESHAPE
-from graphc.rewrite.patterns import Match, patterns, recall, roots
+from graphc.rewrite.patterns import Match, may_fit, patterns, recall, roots
 from graphc.rewrite.rule import AnyRule, Local, Rule
 from graphc.trace import Tensor
 
@@ -28,7 +29,7 @@ def rewrite(graph: Graph, rules: Sequence[AnyRule]) -> Graph:
         VerifyError: the rules do not settle, or a right side has another dtype; naming the rule.
     """
     kept = foreign(graph)
-    image = Engine(tuple(rules), kept).run((*graph.inputs, *graph.outputs))
+    image = Engine(tuple(rules), kept).run(graph.nodes)
     final = _named(graph, image, kept)
     return replace(graph, outputs=tuple(final[image[x]] for x in graph.outputs))
 
@@ -44,16 +45,45 @@ def foreign(graph: Graph) -> frozenset[Node]:
     return frozenset(others)
 
 
-@functools.lru_cache(maxsize=16)
-def _index(rules: tuple[AnyRule, ...]) -> dict[Op, tuple[AnyRule, ...]]:
-    """The rules by the op of the node they look at, in the order of the table."""
-    found: dict[Op, list[AnyRule]] = {}
-    with _quiet():
-        recall([rule for rule in rules if isinstance(rule, Rule)])
-        for rule in rules:
-            for op in roots(rule):
-                found.setdefault(op, []).append(rule)
-    return {op: tuple(listed) for op, listed in found.items()}
+class _Index:
+    """The rules that may apply to a node, by its op and those of its operands."""
+
+    def __init__(self, rules: tuple[AnyRule, ...]) -> None:
+        self.by_op: dict[Op, list[AnyRule]] = {}
+        self.found: dict[tuple[Op, ...], tuple[AnyRule, ...]] = {}
+        with _quiet():
+            recall([rule for rule in rules if isinstance(rule, Rule)])
+            for rule in rules:
+                for op in roots(rule):
+                    self.by_op.setdefault(op, []).append(rule)
+
+    def candidates(self, node: Node) -> tuple[AnyRule, ...]:
+        """Those that the ops do not exclude, in the order of the table."""
+        if node.op not in self.by_op:
+            return ()
+        ops = (node.op, *[x.op for x in node.operands])
+        found = self.found.get(ops)
+        if found is None:
+            listed = self.by_op[node.op]
+            found = self.found[ops] = tuple(rule for rule in listed if _may_fit(rule, ops))
+        return found
+
+
+_index = functools.lru_cache(maxsize=16)(_Index)
+
+
+def _may_fit(rule: AnyRule, ops: tuple[Op, ...]) -> bool:
+    return isinstance(rule, Local) or any(may_fit(pattern, ops) for pattern in patterns(rule))
+
+
+def touches(graph: Graph, rules: tuple[AnyRule, ...]) -> bool:
+    """Whether a node, or one in the body of a loop or branch, has an op that a rule looks at."""
+    by_op = _index(rules).by_op
+    return any(
+        node.op in by_op
+        or any(isinstance(v, Graph) and touches(v, rules) for v in node.params.values())
+        for node in graph.nodes
+    )
 
 
 Key = tuple[Op, tuple[Node, ...], tuple[object, ...]]
@@ -65,18 +95,18 @@ class Engine:
     """One run of a table of rules over a graph."""
 
     def __init__(self, rules: tuple[AnyRule, ...], kept: frozenset[Node]) -> None:
-        self.by_op = _index(rules)
+        self.index = _index(rules)
         self.rules = rules
         self.kept = kept
         self.known: dict[Key, Node] = {}
         self.settled: dict[Node, Node] = {}
         self.steps: list[AnyRule] = []
 
-    def run(self, outputs: Iterable[Node]) -> dict[Node, Node]:
-        """What every node becomes."""
+    def run(self, nodes: Iterable[Node]) -> dict[Node, Node]:
+        """What every node becomes; operands come before users."""
         image: dict[Node, Node] = {}
         with _quiet():
-            for node in walk(outputs):
+            for node in nodes:
                 self.steps = []
                 if node in self.kept or node.op is INPUT:
                     self.known.setdefault(_key(node), node)
@@ -93,7 +123,7 @@ class Engine:
             return done
         building.part, building.cites = node.part, node.cites
         building.locate = lambda: node.source
-        for rule in self.by_op.get(node.op, ()):
+        for rule in self.index.candidates(node):
             made = attempt(rule, node)
             if made is not None and made is not node:
                 self.count(rule, node)
@@ -108,7 +138,11 @@ class Engine:
         if done is not None:
             return done
         operands = tuple(self.adopt(x, root) for x in made.operands)
-        return self.settle(replace(made, operands=operands, serial=root.serial))
+        fresh = Node(
+            made.op, operands, made.params, made.type, root.serial,
+            made.name, made.source, made.part, made.cites,
+        )  # fmt: skip
+        return self.settle(fresh)
 
     def rebuilt(self, node: Node, image: Mapping[Node, Node]) -> Node:
         """The node on what its operands became; the bodies of loops and branches rewritten."""
@@ -119,8 +153,8 @@ class Engine:
                 for key, value in node.params.items()
             }
             return replace(node, operands=operands, params=params)
-        same = all(a is b for a, b in zip(operands, node.operands, strict=True))
-        return node if same else replace(node, operands=operands)
+        same = all(map(operator.is_, operands, node.operands))
+        return node if same else node.on(operands, node.type, node.name, node.cites)
 
     def count(self, rule: AnyRule, node: Node) -> None:
         self.steps.append(rule)
@@ -206,10 +240,9 @@ def _named(graph: Graph, image: Mapping[Node, Node], kept: frozenset[Node]) -> d
         name = names.get(node) if node.op is not CONSTANT else None
         cites = image.get(node.cites, node.cites) if node.cites is not None else None
         cites = final.get(cites, cites) if cites is not None else None
-        same = all(a is b for a, b in zip(operands, node.operands, strict=True))
-        final[node] = (
-            node
-            if same and name == node.name and cites is node.cites
-            else replace(node, operands=operands, name=name, cites=cites)
-        )
+        same = name == node.name and cites is node.cites
+        if same and all(map(operator.is_, operands, node.operands)):
+            final[node] = node
+        else:
+            final[node] = node.on(operands, node.type, name, cites)
     return final

@@ -171,6 +171,25 @@ def roots(rule: AnyRule) -> tuple[Op, ...]:
     return tuple(found)
 
 
+def may_fit(pattern: Pattern, ops: Sequence[Op]) -> bool:
+    """Whether a node of the first op, its operands of the others, may be an instance."""
+    if not isinstance(pattern, Applied):
+        return True
+    return pattern.op is ops[0] and all(map(_may_be, pattern.operands, ops[1:]))
+
+
+def _may_be(pattern: Pattern, op: Op) -> bool:
+    match pattern:
+        case Variable():
+            return True
+        case Number():
+            return op in (CONSTANT, BROADCAST, RESHAPE)
+        case Applied():
+            return op is pattern.op
+        case Reduced():
+            return op in (pattern.op, RESHAPE)
+
+
 class Match:
     """What the variables and the axes stand for."""
 

@@ -278,7 +278,7 @@ def constant(array: Any) -> Tensor:
 
 def scalar_constant(x: Tensor) -> Any:
     """The NumPy scalar that a 0-d constant holds; None for anything else."""
-    value = x.node.params.get("value") if x.node.op is CONSTANT else None
+    value = x.node.params["value"] if x.node.op is CONSTANT else None
     return value.array[()] if isinstance(value, graph.Constant) and not value.array.ndim else None
 
 
@@ -350,20 +350,22 @@ CLASSIFIERS = frozenset(("isnan", "isinf", "isfinite", "signbit"))
 
 def resolve(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> tuple[list[Tensor], Any]:
     """The operands in the dtypes of the loop that NumPy would choose, and the loop's dtypes."""
-    kinds = [operand_dtype(x) for x in inputs]
-    if all(isinstance(kind, type) for kind in kinds):
-        kinds = [np.dtype(kind) for kind in kinds]
-    loop = _loop(ufunc, tuple(kinds))
-    wanted = [supported(dtype, ufunc) for dtype in loop][: len(inputs)]
-    return [as_tensor(x, d).astype(d) for x, d in zip(inputs, wanted, strict=True)], loop
+    loop, wanted = _loop(ufunc, tuple([operand_dtype(x) for x in inputs]))
+    return [
+        x if type(x) is Tensor and x.node.type.dtype == d else as_tensor(x, d).astype(d)
+        for x, d in zip(inputs, wanted, strict=False)
+    ], loop
 
 
 @functools.lru_cache(4096)
-def _loop(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
+def _loop(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[DType, ...]]:
+    if all(isinstance(kind, type) for kind in kinds):
+        kinds = tuple(np.dtype(kind) for kind in kinds)
     try:
-        return ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
+        loop = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
     except TypeError as error:
         raise TraceError(f"np.{ufunc.__name__}: {error}{place()}") from None
+    return loop, tuple(supported(dtype, ufunc) for dtype in loop)
 
 
 def elementwise(row: Op, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Tensor:
@@ -385,7 +387,7 @@ def elementwise(row: Op, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Tensor:
     known = [scalar_constant(x) for x in operands]
     if not any(value is None for value in known):
         return constant(row.evaluate({}, *map(np.asarray, known)))
-    return Tensor(apply(row, *(x.node for x in operands)))
+    return Tensor(apply(row, *[x.node for x in operands]))
 
 
 _EXACT = (int, *(np.dtype(kind) for kind in ("bool", "int32", "int64")))

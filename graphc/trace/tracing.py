@@ -215,10 +215,7 @@ def named(
             continue
         operands = tuple(image[x] for x in node.operands)
         cites = image.get(node.cites, node.cites) if node.cites is not None else None
-        image[node] = Node(
-            node.op, operands, node.params, node.type, node.serial,
-            chosen.get(node), node.source, node.part, cites,
-        )  # fmt: skip
+        image[node] = node.on(operands, node.type, chosen.get(node), cites)
     outputs = tuple(image[x] for x in graph.outputs)
     called_already: set[str] = set()
     output_names = []
