@@ -254,7 +254,7 @@ static inline float polygamma_f32(int32_t n, float x)
 
 /*% elif suffix == "f32" and helper in in_double %*/
 /*% set two = helper in ("arctan2", "hypot") %*/
-static inline float ${ helper }_f32(float x${ ", float y" if two else "" })
+static ${ inline } float ${ helper }_f32(float x${ ", float y" if two else "" })
 {
     return (float)${ helper }_f64((double)x${ ", (double)y" if two else "" });
 }

@@ -33,6 +33,15 @@
 #endif
 
 /*% endif %*/
+/*% if inline != "inline" %*/
+/* A loop that calls such a function is vectorised only where the call is replaced by its body. */
+#if defined(__GNUC__)
+#define GRAPHC_INLINE inline __attribute__((always_inline))
+#else
+#define GRAPHC_INLINE inline
+#endif
+
+/*% endif %*/
 /*% if call %*/
 /* With OpenMP (-fopenmp) several threads run the function side by side, without it one does. Each
  * gets a run of the iterations of a loop marked GRAPHC_SHARED, and waits at barriers. */

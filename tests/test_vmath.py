@@ -151,6 +151,24 @@ def test_the_loop_of_two_arguments_is_vectorised(fn, dtype, compiler, target, tm
     assert vectorised >= set(loops), f"{compiler} leaves a loop of {fn} scalar:\n{source}"
 
 
+@pytest.mark.parametrize("compiler", [name for name in COMPILERS if name in REMARKS])
+def test_long_functions_vectorise_their_loops_as_short_ones_do(compiler, tmp_path: Path):
+    """A compiler stops putting bodies in place of calls where the caller has grown enough."""
+
+    def deep(x, w):
+        for _ in range(12):
+            x = np.tanh(x @ w) * np.tanh(x)
+        return x
+
+    types = [float32[64, 64], float32[64, 64]]
+    loops, vectorised, source = loops_and_vectorised(deep, types, compiler, "native", tmp_path)
+    lines = source.splitlines()
+    maths = {i for i in loops if "tanh_f32" in lines[i]}
+    assert len(maths) >= 12
+    told = vectorised | {line + 1 for line in vectorised}  # of the pragma before a loop
+    assert told >= maths
+
+
 def test_the_library_leaves_a_loop_scalar(tmp_path: Path):
     """What the two tests above would see without polynomials."""
     compiler = next(name for name in COMPILERS if name in REMARKS)

@@ -130,6 +130,13 @@ def definitions(used: set[Key], looped: set[Key]) -> list[Key]:
     return sorted(wanted, key=lambda key: (order.index(key[0]), key[1] != "f64", key[1]))
 
 
+def inlines(looped: set[Key]) -> bool:
+    """Whether a loop worth vectorising calls a function of templates/maths/: compilers give up on
+    putting its body in place of the call where the calling function is long, so they are told."""
+    maths = (VECTOR - {"fmax", "fmin"}) | BORROWERS
+    return any(helper in maths for helper, _ in looped)
+
+
 def _key(callee: str, suffix: str) -> Key:
     """ "whole_f64" or, of the caller's own dtype, "whole"."""
     helper, _, own = callee.rpartition("_f64")

@@ -1,6 +1,6 @@
 /*% if helper == "erf" and suffix == "f32" %*/
 /* erf(a) = a + a p(a^2), and from 1 on 1 - exp(-a^2) q(v), v = (a - 2) / (a + 2); a = |x|. */
-static inline float erf_f32(float x)
+static ${ inline } float erf_f32(float x)
 {
     const float a = fabsf(x);
     const float z = a * a;
@@ -24,7 +24,7 @@ static inline float erf_f32(float x)
 
 /*% elif helper == "erf" %*/
 /* erf(a) = a + a p(a^2), and from 1 on 1 - exp(-a^2) q(v), v = (a - 2) / (a + 2); a = |x|. */
-static inline double erf_f64(double x)
+static ${ inline } double erf_f64(double x)
 {
     const double a = fabs(x);
     const double z = a * a;
@@ -61,7 +61,7 @@ static inline double erf_f64(double x)
 /*% elif helper == "erfc" %*/
 /* erfc(x) = 1 - x - x p(x^2), and from 4/5 on exp(-a^2) q(v) / (1 + 2 a), v = (a - 4) / (a + 4), or
  * 2 less that; a = |x|. The square is that of a short part of a, which is exact, and the rest. */
-static inline double erfc_f64(double x)
+static ${ inline } double erfc_f64(double x)
 {
     const double a = x < -28 ? 28 : x > 28 ? 28 : fabs(x);
     const double z = a * a;

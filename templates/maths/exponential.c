@@ -1,6 +1,6 @@
 /*% if helper == "exp_reduced" and suffix == "f32" %*/
 /* exp(r), |r| <= log(2) / 2. */
-static inline float exp_reduced_f32(float r)
+static ${ inline } float exp_reduced_f32(float r)
 {
     float p = 0.001383646f;
     p = muladd_f32(p, r, 0.008369132f);
@@ -12,7 +12,7 @@ static inline float exp_reduced_f32(float r)
 
 /*% elif helper == "exp_reduced" %*/
 /* exp(r), |r| <= log(2) / 2. */
-static inline double exp_reduced_f64(double r)
+static ${ inline } double exp_reduced_f64(double r)
 {
     double p = 2.5014886098001086e-08;
     p = muladd_f64(p, r, 2.763079105016091e-07);
@@ -29,7 +29,7 @@ static inline double exp_reduced_f64(double r)
 
 /*% elif helper == "exp" and suffix == "f32" %*/
 /* exp(x) = 2^k exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
-static inline float exp_f32(float x)
+static ${ inline } float exp_f32(float x)
 {
     const float c = x < -104 ? -104 : x > 89 ? 89 : x;
     const float k = whole_f32(c * 1.442695041f);
@@ -40,7 +40,7 @@ static inline float exp_f32(float x)
 
 /*% elif helper == "exp" %*/
 /* exp(x) = 2^k exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
-static inline double exp_f64(double x)
+static ${ inline } double exp_f64(double x)
 {
     const double c = x < -746 ? -746 : x > 711 ? 711 : x;
     const double k = whole_f64(c * 1.4426950408889634);
@@ -51,7 +51,7 @@ static inline double exp_f64(double x)
 
 /*% elif helper == "exp_near" and suffix == "f32" %*/
 /* exp(x) of |x| < 87. */
-static inline float exp_near_f32(float x)
+static ${ inline } float exp_near_f32(float x)
 {
     const float k = whole_f32(x * 1.442695041f);
     const float r = muladd_f32(k, 2.12194440e-4f, muladd_f32(k, -0.693359375f, x));
@@ -60,7 +60,7 @@ static inline float exp_near_f32(float x)
 
 /*% elif helper == "exp_near" %*/
 /* exp(x) of |x| < 708. */
-static inline double exp_near_f64(double x)
+static ${ inline } double exp_near_f64(double x)
 {
     const double k = whole_f64(x * 1.4426950408889634);
     const double r = muladd_f64(k, -1.9082149292705877e-10, muladd_f64(k, -0.6931471803691238, x));
@@ -69,7 +69,7 @@ static inline double exp_near_f64(double x)
 
 /*% elif helper == "exp_half" %*/
 /* exp(x) / 2, also where exp(x) is too large. */
-static inline double exp_half_f64(double x)
+static ${ inline } double exp_half_f64(double x)
 {
     const double c = x > 711 ? 711 : x;
     const double k = whole_f64(c * 1.4426950408889634);
@@ -79,7 +79,7 @@ static inline double exp_half_f64(double x)
 
 /*% elif helper == "exp_sum" %*/
 /* exp(x + e), x <= 0, e being a rest that x could not hold. */
-static inline double exp_sum_f64(double x, double e)
+static ${ inline } double exp_sum_f64(double x, double e)
 {
     const double c = x < -746 ? -746 : x;
     const double k = whole_f64(c * 1.4426950408889634);
@@ -90,7 +90,7 @@ static inline double exp_sum_f64(double x, double e)
 
 /*% elif helper == "expm1" and suffix == "f32" %*/
 /* exp(x) - 1 = 2^k (exp(r) - 1 + (1 - 2^-k)), |r| <= log(2) / 2; e is the error of r. */
-static inline float expm1_f32(float x)
+static ${ inline } float expm1_f32(float x)
 {
     const float c = x < -30 ? -30 : x > 89 ? 89 : x;
     const float k = whole_f32(c * 1.442695041f);
@@ -111,7 +111,7 @@ static inline float expm1_f32(float x)
 
 /*% elif helper == "expm1" %*/
 /* exp(x) - 1 = 2^k (exp(r) - 1 + (1 - 2^-k)), |r| <= log(2) / 2; e is the error of r. */
-static inline double expm1_f64(double x)
+static ${ inline } double expm1_f64(double x)
 {
     const double c = x < -50 ? -50 : x > 710 ? 710 : x;
     const double k = whole_f64(c * 1.4426950408889634);
@@ -137,7 +137,7 @@ static inline double expm1_f64(double x)
 
 /*% elif helper == "tanh" and suffix == "f32" %*/
 /* tanh(a) = a + a^3 p(a^2), and from 5/8 on 1 - 2 e / (1 + e), e = exp(-2 a); a = |x|. */
-static inline float tanh_f32(float x)
+static ${ inline } float tanh_f32(float x)
 {
     const float a = fabsf(x);
     const float e = exp_near_f32(a > 10 ? -20 : -2 * a);
@@ -153,7 +153,7 @@ static inline float tanh_f32(float x)
 /*% elif helper == "tanh" %*/
 /* tanh(a) = a + a^3 p(a^2) / q(a^2), and from 5/8 on 1 - 2 e / (1 + e), e = exp(-2 a); a = |x|.
  * One division serves both. */
-static inline double tanh_f64(double x)
+static ${ inline } double tanh_f64(double x)
 {
     const double a = fabs(x);
     const double e = exp_near_f64(a > 20 ? -40 : -2 * a);
@@ -169,7 +169,7 @@ static inline double tanh_f64(double x)
 
 /*% elif helper == "exp2" and suffix == "f32" %*/
 /* 2^x = 2^k 2^r, |r| <= 1/2. */
-static inline float exp2_f32(float x)
+static ${ inline } float exp2_f32(float x)
 {
     const float c = x < -151 ? -151 : x > 129 ? 129 : x;
     const float k = whole_f32(c);
@@ -187,7 +187,7 @@ static inline float exp2_f32(float x)
 
 /*% elif helper == "exp2_sum" %*/
 /* 2^(x + e) = 2^k 2^r, |r| <= 1/2, e being a rest that x could not hold. */
-static inline double exp2_sum_f64(double x, double e)
+static ${ inline } double exp2_sum_f64(double x, double e)
 {
     const double c = x < -1076 ? -1076 : x > 1025 ? 1025 : x;
     const double k = whole_f64(c);
@@ -209,14 +209,14 @@ static inline double exp2_sum_f64(double x, double e)
 }
 
 /*% elif helper == "exp2" %*/
-static inline double exp2_f64(double x)
+static ${ inline } double exp2_f64(double x)
 {
     return exp2_sum_f64(x, 0);
 }
 
 /*% elif helper == "sinh" %*/
 /* sinh(a) = a + a^3 p(a^2), and from 1 on e - 1 / (4 e), e = exp(a) / 2; a = |x|. */
-static inline double sinh_f64(double x)
+static ${ inline } double sinh_f64(double x)
 {
     const double a = fabs(x);
     const double e = exp_half_f64(a);
@@ -233,7 +233,7 @@ static inline double sinh_f64(double x)
 
 /*% elif helper == "cosh" %*/
 /* cosh(x) = e + 1 / (4 e), e = exp(|x|) / 2. */
-static inline double cosh_f64(double x)
+static ${ inline } double cosh_f64(double x)
 {
     const double e = exp_half_f64(fabs(x));
     return e + 0.25 / e;
@@ -241,7 +241,7 @@ static inline double cosh_f64(double x)
 
 /*% elif helper == "sigmoid" %*/
 /* 1 / (1 + exp(-x)); exp never overflows. */
-static inline ${ T } sigmoid_${ suffix }(${ T } x)
+static ${ inline } ${ T } sigmoid_${ suffix }(${ T } x)
 {
     const ${ T } e = ${ exp }(-fabs${ f }(x));
     return (x < 0 ? e : 1) / (1 + e);
@@ -249,14 +249,14 @@ static inline ${ T } sigmoid_${ suffix }(${ T } x)
 
 /*% elif helper == "softplus" %*/
 /* log(1 + exp(x)); exp never overflows. */
-static inline ${ T } softplus_${ suffix }(${ T } x)
+static ${ inline } ${ T } softplus_${ suffix }(${ T } x)
 {
     return (x > 0 ? x : x < 0 ? 0 : x) + ${ log1p }(${ exp }(-fabs${ f }(x)));
 }
 
 /*% elif helper == "logaddexp" %*/
 /* log(exp(a) + exp(b)); equal infinities stay. */
-static inline ${ T } logaddexp_${ suffix }(${ T } a, ${ T } b)
+static ${ inline } ${ T } logaddexp_${ suffix }(${ T } a, ${ T } b)
 {
     const ${ T } gap = a == b ? 0 : fabs${ f }(a - b);
     return (a > b || a != a ? a : b) + ${ log1p }(${ exp }(-gap));

@@ -1,6 +1,6 @@
 /*% if helper == "arcsine" %*/
 /* arcsin(s) - s, |s| <= 1/2, z = s^2. */
-static inline double arcsine_rest_f64(double s, double z)
+static ${ inline } double arcsine_rest_f64(double s, double z)
 {
     double p = 0.03193888840017966;
     p = muladd_f64(p, z, -0.016262410241662948);
@@ -20,7 +20,7 @@ static inline double arcsine_rest_f64(double s, double z)
 /*% elif helper == "arcsin" %*/
 /* arcsin(a), and from 1/2 on pi / 2 - 2 arcsin(sqrt((1 - a) / 2)); a = |x|. The root is split, so
  * that twice its short part leaves pi / 2 without an error. */
-static inline double arcsin_f64(double x)
+static ${ inline } double arcsin_f64(double x)
 {
     const double a = fabs(x);
     const bool far = a > 0.5;
@@ -35,7 +35,7 @@ static inline double arcsin_f64(double x)
 
 /*% elif helper == "arccos" %*/
 /* pi / 2 - arcsin(x), and from 1/2 on 2 arcsin(sqrt((1 - a) / 2)), a = |x|, or pi less that. */
-static inline double arccos_f64(double x)
+static ${ inline } double arccos_f64(double x)
 {
     const double a = fabs(x);
     const bool far = a > 0.5;
@@ -51,7 +51,7 @@ static inline double arccos_f64(double x)
 /*% elif helper == "arctan2" %*/
 /* The angle of (x, y): arctan(t) of the smaller side over the larger, or, that being more than
  * tan(pi / 8), pi / 4 + arctan((smaller - larger) / (smaller + larger)); then into its octant. */
-static inline double arctan2_f64(double y, double x)
+static ${ inline } double arctan2_f64(double y, double x)
 {
     const double ax = fabs(x);
     const double ay = fabs(y);
@@ -86,14 +86,14 @@ static inline double arctan2_f64(double y, double x)
 }
 
 /*% elif helper == "arctan" %*/
-static inline double arctan_f64(double x)
+static ${ inline } double arctan_f64(double x)
 {
     return arctan2_f64(x, 1);
 }
 
 /*% elif helper == "hypot" %*/
 /* sqrt(a^2 + b^2), of any size; infinite if either is. */
-static inline double hypot_f64(double a, double b)
+static ${ inline } double hypot_f64(double a, double b)
 {
     const double x = fabs(a);
     const double y = fabs(b);

@@ -1,6 +1,6 @@
 /*% if helper == "log" and suffix == "f32" %*/
 /* log(x) = k log(2) + log(1 + f), x = 2^k (1 + f); a subnormal x is scaled up first. */
-static inline float log_f32(float x)
+static ${ inline } float log_f32(float x)
 {
     const float y = x < 0x1p-126f ? x * 0x1p23f : x;
     const float k = exponent_f32(y) - (x < 0x1p-126f ? 23 : 0);
@@ -22,7 +22,7 @@ static inline float log_f32(float x)
 /*% elif helper == "log" %*/
 /* log(x) = k log(2) + log(1 + f), x = 2^k (1 + f); a subnormal x is scaled up first. With
  * s = f / (2 + f), log(1 + f) = 2 s + s^3 p(s^2). */
-static inline double log_f64(double x)
+static ${ inline } double log_f64(double x)
 {
     const double y = x < 0x1p-1022 ? x * 0x1p54 : x;
     const double k = exponent_f64(y) - (x < 0x1p-1022 ? 54 : 0);
@@ -44,7 +44,7 @@ static inline double log_f64(double x)
 
 /*% elif helper == "log1p" and suffix == "f32" %*/
 /* log(1 + x) = k log(2) + log(1 + f), 1 + x = 2^k (1 + f); d is what f lost of x. */
-static inline float log1p_f32(float x)
+static ${ inline } float log1p_f32(float x)
 {
     const float u = 1 + x;
     const float k = exponent_f32(u);
@@ -68,7 +68,7 @@ static inline float log1p_f32(float x)
 /*% elif helper == "log1p" %*/
 /* log(1 + x) = k log(2) + log(1 + f), 1 + x = 2^k (1 + f); d is what f lost of x. With
  * s = f / (2 + f), log(1 + f) = 2 s + s^3 p(s^2). */
-static inline double log1p_f64(double x)
+static ${ inline } double log1p_f64(double x)
 {
     const double u = 1 + x;
     const double k = exponent_f64(u);
@@ -94,7 +94,7 @@ static inline double log1p_f64(double x)
 /*% elif helper == "log_base" %*/
 /* k step + log(1 + f) scale, x = 2^k (1 + f): log(x) to the base whose logarithms of 2 and of e are
  * step and scale, each in a short part and a rest. The short parts have exact products. */
-static inline double log_base_f64(double x, double step, double step_rest, double scale,
+static ${ inline } double log_base_f64(double x, double step, double step_rest, double scale,
                                   double scale_rest)
 {
     const double y = x < 0x1p-1022 ? x * 0x1p54 : x;
@@ -120,13 +120,13 @@ static inline double log_base_f64(double x, double step, double step_rest, doubl
 }
 
 /*% elif helper == "log2" %*/
-static inline double log2_f64(double x)
+static ${ inline } double log2_f64(double x)
 {
     return log_base_f64(x, 1, 0, 1.4426950216293335, 1.9259629911266175e-08);
 }
 
 /*% elif helper == "log10" %*/
-static inline double log10_f64(double x)
+static ${ inline } double log10_f64(double x)
 {
     return log_base_f64(x, 0.30102999566383914, 1.42050232272661e-13, 0.4342944771051407,
                         4.798111141615973e-09);
@@ -134,7 +134,7 @@ static inline double log10_f64(double x)
 
 /*% elif helper == "arcsinh" %*/
 /* log(a + sqrt(a^2 + 1)), a = |x|; of a large a, log(a) + log(2). */
-static inline double arcsinh_f64(double x)
+static ${ inline } double arcsinh_f64(double x)
 {
     const double a = fabs(x);
     const bool large = a > 0x1p28;
@@ -144,7 +144,7 @@ static inline double arcsinh_f64(double x)
 
 /*% elif helper == "arccosh" %*/
 /* log(x + sqrt(x^2 - 1)), t = x - 1; of a large x, log(x) + log(2). e is what u lost. */
-static inline double arccosh_f64(double x)
+static ${ inline } double arccosh_f64(double x)
 {
     const bool large = x > 0x1p28;
     const double t = x - 1;
@@ -156,7 +156,7 @@ static inline double arccosh_f64(double x)
 
 /*% elif helper == "arctanh" %*/
 /* log((1 + a) / (1 - a)) / 2, a = |x|. */
-static inline double arctanh_f64(double x)
+static ${ inline } double arctanh_f64(double x)
 {
     const double a = fabs(x);
     return copysign(0.5 * log1p_f64(2 * a / (1 - a)), x);

@@ -1,6 +1,6 @@
 /*% if helper == "error" %*/
 /* a b - product, product being a b rounded; of halves (Dekker 1971) without fused multiply-adds. */
-static inline double error_f64(double a, double b, double product)
+static ${ inline } double error_f64(double a, double b, double product)
 {
 #if defined(__FMA__) || defined(__aarch64__)
     return fma(a, b, -product);
@@ -15,7 +15,7 @@ static inline double error_f64(double a, double b, double product)
 
 /*% elif helper == "power" and suffix == "f32" %*/
 /* |x|^y = 2^(y log2(|x|)), positive if y is even, nan of a negative x if y is not whole. */
-static inline float power_f32(float x, float y)
+static ${ inline } float power_f32(float x, float y)
 {
     const double log2 = log2_f64((double)fabsf(x));
     const double times = log2 == 0 ? 0 : (double)y;
@@ -33,7 +33,7 @@ static inline float power_f32(float x, float y)
 /* |x|^y = 2^(y log2(|x|)), the logarithm and the product in two doubles each (as Dekker 1971);
  * positive if y is even, nan of a negative x if y is not whole. log(1 + f) = 2 s + 2/3 s^3 +
  * s^5 p(s^2), s = f / (2 + f). */
-static inline double power_f64(double x, double y)
+static ${ inline } double power_f64(double x, double y)
 {
     const double a = fabs(x);
     const double normal = a < 0x1p-1022 ? a * 0x1p54 : a;

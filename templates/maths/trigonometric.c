@@ -1,6 +1,6 @@
 /*% if helper == "turned" and suffix == "f32" %*/
 /* sin(r + k pi / 2), |r| <= pi / 4: sin(r) or cos(r), and the sign, as the last bits of k say. */
-static inline float turned_f32(float r, float k)
+static ${ inline } float turned_f32(float r, float k)
 {
     const float z = r * r;
     const float s = muladd_f32(muladd_f32(-0.00019518095f, z, 0.008332188f), z, -0.16666655f);
@@ -13,7 +13,7 @@ static inline float turned_f32(float r, float k)
 
 /*% elif helper == "turned" %*/
 /* sin(r + e + k pi / 2), |r| <= pi / 4: sin or cos, and the sign, as the last bits of k say. */
-static inline double turned_f64(double r, double e, double k)
+static ${ inline } double turned_f64(double r, double e, double k)
 {
     const double z = r * r;
     double s = 1.5895430684031213e-10;
@@ -37,7 +37,7 @@ static inline double turned_f64(double r, double e, double k)
 
 /*% elif helper == "sin" and suffix == "f32" %*/
 /* sin(x), |x| <= 2^20: x = r + k pi / 2, r found in double. */
-static inline float sin_f32(float x)
+static ${ inline } float sin_f32(float x)
 {
     const double wide = (double)x;
     const double k = whole_f64(wide * 0.6366197723675814);
@@ -48,7 +48,7 @@ static inline float sin_f32(float x)
 
 /*% elif helper == "cos" and suffix == "f32" %*/
 /* cos(x), |x| <= 2^20: x = r + k pi / 2, r found in double. */
-static inline float cos_f32(float x)
+static ${ inline } float cos_f32(float x)
 {
     const double wide = (double)x;
     const double k = whole_f64(wide * 0.6366197723675814);
@@ -60,14 +60,14 @@ static inline float cos_f32(float x)
 /*% elif helper == "residue" %*/
 /* What x has beyond k pi / 2, and what of it a double cannot hold; pi / 2 in parts of 33 bits, so
  * that their products with k < 2^20 are exact. */
-static inline double residue_f64(double x, double k)
+static ${ inline } double residue_f64(double x, double k)
 {
     const double a = muladd_f64(k, -1.5707963267341256, x);
     const double b = a - k * 6.077100506303966e-11;
     return b - (k * 2.0222662487111665e-21 - ((a - b) - k * 6.077100506303966e-11));
 }
 
-static inline double beyond_f64(double x, double k)
+static ${ inline } double beyond_f64(double x, double k)
 {
     const double a = muladd_f64(k, -1.5707963267341256, x);
     const double b = a - k * 6.077100506303966e-11;
@@ -77,7 +77,7 @@ static inline double beyond_f64(double x, double k)
 
 /*% elif helper == "sin" %*/
 /* sin(x), |x| <= 2^20: x = r + e + k pi / 2. */
-static inline double sin_f64(double x)
+static ${ inline } double sin_f64(double x)
 {
     const double k = whole_f64(x * 0.6366197723675814);
     return x == 0 ? x : turned_f64(residue_f64(x, k), beyond_f64(x, k), k);
@@ -85,7 +85,7 @@ static inline double sin_f64(double x)
 
 /*% elif helper == "cos" %*/
 /* cos(x), |x| <= 2^20: x = r + e + k pi / 2. */
-static inline double cos_f64(double x)
+static ${ inline } double cos_f64(double x)
 {
     const double k = whole_f64(x * 0.6366197723675814);
     return turned_f64(residue_f64(x, k), beyond_f64(x, k), k + 1);
@@ -94,7 +94,7 @@ static inline double cos_f64(double x)
 /*% elif helper == "tan" %*/
 /* tan(r + e + k pi / 2), |x| <= 2^20: r + r^3 p / q, q + r^2 p being r q / tan(r); or, k being odd,
  * -1 / r + r p / (q + r^2 p). */
-static inline double tan_f64(double x)
+static ${ inline } double tan_f64(double x)
 {
     const double k = whole_f64(x * 0.6366197723675814);
     const double r = residue_f64(x, k);
