@@ -193,6 +193,49 @@ def test_outputs_over_one_domain_share_a_loop() -> None:
     assert nesting(found.body) == "n"
 
 
+def indices(found: Program) -> str:
+    return " ".join(
+        str(part.index)
+        for stmt in statements(found.body)
+        for value in loops.values(stmt)
+        for part in loops.parts(value)
+        if isinstance(part, Read)
+    )
+
+
+def test_what_lies_side_by_side_has_a_loop_each() -> None:
+    found = program(lambda x, y: np.concatenate([x, y]) * 2, F[20], F[30])
+    assert (nesting(found.body), applied(found, "select")) == ("20 30", 0)
+    named = program(lambda x, y: np.concatenate([x, y]) * 2, F["n"], F["m"])
+    assert (nesting(named.body), applied(named, "select")) == ("n m", 0)
+
+
+def test_few_elements_side_by_side_keep_one_loop() -> None:
+    found = program(lambda x, y: np.concatenate([x, y]) * 2, F["n"], F[3])
+    assert (nesting(found.body), applied(found, "select")) == ("n + 3", 1)
+
+
+def test_pieces_of_rows_have_loops_instead_of_divisions() -> None:
+    def heads(x: Any) -> Any:
+        return np.swapaxes(np.exp(x).reshape(5, 4, 8), 0, 1).reshape(4, 40)
+
+    found = program(
+        lambda x: 2 * np.swapaxes(heads(x).reshape(4, 5, 8), 0, 1).reshape(5, 32), F[5, 32]
+    )
+    assert "//" not in indices(found)
+    other = program(lambda x: np.swapaxes(x.reshape(4, 8), 0, 1).reshape(32) + 1, F[32])
+    assert (nesting(other.body), "//" in indices(other)) == ("8[4]", False)
+
+
+def test_the_last_panel_of_rows_has_its_own_loops() -> None:
+    def product(x: Any, w: Any) -> Any:
+        return np.exp(x).T @ w
+
+    found = program(product, F[40, 30], F[40, 50])
+    extents = [str(stmt.extent) for stmt in statements(found.body) if isinstance(stmt, Loop)]
+    assert not any("min(" in extent for extent in extents if "block" not in extent), extents
+
+
 def test_cheap_values_are_computed_again_and_dear_ones_are_stored() -> None:
     cheap = program(lambda x: (np.sum(x, axis=0) - (x - 1)) * np.sum(x - 1), F[5])
     assert cheap.workspace == 0

@@ -18,6 +18,7 @@ from graphc.lower.parallel import parallelise
 from graphc.lower.regions import RegionWriter
 from graphc.lower.schedule import Nest, Schedule, Step, steps
 from graphc.lower.scope import plan_scope
+from graphc.lower.segments import segment
 from graphc.lower.tiling import is_tiled
 from graphc.lower.unroll import unroll
 from graphc.lower.unused import drop_unused
@@ -86,7 +87,8 @@ def lower(
         trap,
         _with_dims(sites, dims),
     )
-    program = _placed(drop_unused(unroll(program, names)), options, names, loop_names)
+    program = drop_unused(unroll(segment(program, loop_names), names))
+    program = _placed(program, options, names, loop_names)
     verify(program)
     return program
 

@@ -16,18 +16,16 @@ from graphc.loops import (
     Assign,
     Contract,
     Declare,
-    Expr,
     Literal,
     Local,
     Loop,
-    Matrix,
-    Position,
     Read,
     Stmt,
     Store,
     While,
 )
-from graphc.types import Dim, Size, floordiv, minimum, substitute
+from graphc.lower.rewriting import Rewriting
+from graphc.types import Dim, Size, floordiv, minimum
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,8 @@ def blocked_sums(
     """
     block = Dim.named(blocks.var)
     at: dict[str, Size] = {loop.var: blocks.first + Dim.named(loop.var)}
-    body = _changed(loop.body, at, {name: parts[name][0] for name in split.sums})
+    names = {name: parts[name][0] for name in split.sums}
+    body = Rewriting(at, names).body(loop.body)
     arrays = split.arrays.items()
     body = _redirected(body, {x: (parts[x][1], block * t.count - t.first) for x, t in arrays})
     start: list[Stmt] = [Declare(parts[x][0], _identity(t)) for x, t in split.sums.items()]
@@ -155,59 +154,7 @@ def _identity(total: Total) -> Literal:
     return Literal(value, dtype)
 
 
-# --- statements with other indices and names ----------------------------------------------------
-
-
-def _changed(
-    body: tuple[Stmt, ...], at: Mapping[str, Size], locals_: Mapping[str, str]
-) -> tuple[Stmt, ...]:
-    """The statements with loop variables replaced in every index, and locals renamed."""
-
-    def size(value: Size) -> Size:
-        return substitute(value, at)
-
-    def change(part: Expr) -> Expr | None:
-        match part:
-            case Local(name, dtype) if name in locals_:
-                return Local(locals_[name], dtype)
-            case Read(buffer, index, dtype):
-                return Read(buffer, size(index), dtype)
-            case Position(index, dtype):
-                return Position(size(index), dtype)
-        return None
-
-    def matrix(side: Matrix) -> Matrix:
-        panel = None if side.panel is None else size(side.panel)
-        return Matrix(side.buffer, size(side.start), size(side.row), size(side.term), panel)
-
-    def one(stmt: Stmt) -> Stmt:
-        match stmt:
-            case Store():
-                value = loops.replace_parts(stmt.value, change)
-                return replace(stmt, index=size(stmt.index), value=value)
-            case Assign():
-                name = locals_.get(stmt.name, stmt.name)
-                return replace(stmt, name=name, value=loops.replace_parts(stmt.value, change))
-            case loops.Let() | Declare():
-                return replace(stmt, value=loops.replace_parts(stmt.value, change))
-            case Loop():
-                return replace(
-                    stmt, extent=size(stmt.extent), body=_changed(stmt.body, at, locals_)
-                )
-            case While():
-                test, inner = (_changed(x, at, locals_) for x in (stmt.test, stmt.body))
-                condition = loops.replace_parts(stmt.condition, change)
-                return While(test, condition, inner)
-            case loops.If():
-                then, other = (_changed(x, at, locals_) for x in (stmt.then, stmt.other))
-                return loops.If(loops.replace_parts(stmt.condition, change), then, other)
-            case Contract():
-                sizes = (size(stmt.rows), size(stmt.columns), size(stmt.terms))
-                sides = (matrix(stmt.left), matrix(stmt.right), matrix(stmt.into))
-                return Contract(stmt.dtype, *sizes, *sides, stmt.add)
-        return stmt
-
-    return tuple(map(one, body))
+# --- statements with other arrays ----------------------------------------------------------------
 
 
 def _redirected(body: tuple[Stmt, ...], to: Mapping[str, tuple[str, Size]]) -> tuple[Stmt, ...]:

@@ -12,8 +12,15 @@
 #define GRAPHC_SIMD_SUM(...)
 #endif
 
+/* A loop that calls such a function is vectorised only where the call is replaced by its body. */
+#if defined(__GNUC__)
+#define GRAPHC_INLINE inline __attribute__((always_inline))
+#else
+#define GRAPHC_INLINE inline
+#endif
+
 /* a b + c, rounded once where that is one instruction. */
-static inline double muladd_f64(double a, double b, double c)
+static GRAPHC_INLINE double muladd_f64(double a, double b, double c)
 {
 #if defined(__FMA__) || defined(__aarch64__)
     return fma(a, b, c);
@@ -23,32 +30,32 @@ static inline double muladd_f64(double a, double b, double c)
 }
 
 /* The bits of x, and what bits stand for. */
-static inline uint64_t bits_f64(double x)
+static GRAPHC_INLINE uint64_t bits_f64(double x)
 {
     const union { double value; uint64_t bits; } both = {.value = x};
     return both.bits;
 }
 
-static inline double of_bits_f64(uint64_t bits)
+static GRAPHC_INLINE double of_bits_f64(uint64_t bits)
 {
     const union { uint64_t bits; double value; } both = {.bits = bits};
     return both.value;
 }
 
 /* The nearest whole number, if |x| < 0x1p51: the sum has no bits for a fraction. */
-static inline double whole_f64(double x)
+static GRAPHC_INLINE double whole_f64(double x)
 {
     return (x + 0x1.8p52) - 0x1.8p52;
 }
 
 /* 2 to the k, of a whole k in -1022 .. 1023: the sum ends in the bits of the exponent. */
-static inline double power_of_two_f64(double k)
+static GRAPHC_INLINE double power_of_two_f64(double k)
 {
     return of_bits_f64(bits_f64(k + (0x1.8p52 + 1023)) << 52);
 }
 
 /* exp(r), |r| <= log(2) / 2. */
-static inline double exp_reduced_f64(double r)
+static GRAPHC_INLINE double exp_reduced_f64(double r)
 {
     double p = 2.5014886098001086e-08;
     p = muladd_f64(p, r, 2.763079105016091e-07);
@@ -64,7 +71,7 @@ static inline double exp_reduced_f64(double r)
 }
 
 /* exp(x) = 2^k exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
-static inline double exp_f64(double x)
+static GRAPHC_INLINE double exp_f64(double x)
 {
     const double c = x < -746 ? -746 : x > 711 ? 711 : x;
     const double k = whole_f64(c * 1.4426950408889634);
@@ -74,7 +81,7 @@ static inline double exp_f64(double x)
 }
 
 /* 1 / (1 + exp(-x)); exp never overflows. */
-static inline double sigmoid_f64(double x)
+static GRAPHC_INLINE double sigmoid_f64(double x)
 {
     const double e = exp_f64(-fabs(x));
     return (x < 0 ? e : 1) / (1 + e);

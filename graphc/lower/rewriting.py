@@ -1,0 +1,134 @@
+"""Statements with other indices and names, and the choices made that the indices decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from graphc.bounds import Extents, largest, smallest
+from graphc.loops import (
+    Apply,
+    Assign,
+    Contract,
+    Declare,
+    Expr,
+    If,
+    Let,
+    Literal,
+    Local,
+    Loop,
+    Matrix,
+    Position,
+    Read,
+    Stmt,
+    Store,
+    While,
+    replace_parts,
+)
+from graphc.lower.index import simplify
+from graphc.types import Size, at_most, substitute
+
+COMPARISONS = frozenset(("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """What takes the place of loop variables and of locals.
+
+    Args:
+        at: an index for each loop variable that goes.
+        names: a local for each that is renamed.
+        extents: of the loop variables, where indices are to be simplified by them and choices that
+            they decide are to be made; None leaves both as they are.
+    """
+
+    at: Mapping[str, Size]
+    names: Mapping[str, str] = field(default_factory=dict)
+    extents: Extents | None = None
+
+    def size(self, value: Size) -> Size:
+        found = substitute(value, self.at)
+        return found if self.extents is None else simplify(found, self.extents)
+
+    def value(self, value: Expr) -> Expr:
+        return replace_parts(value, self._part)
+
+    def matrix(self, side: Matrix) -> Matrix:
+        panel = None if side.panel is None else self.size(side.panel)
+        steps = self.size(side.row), self.size(side.term)
+        return Matrix(side.buffer, self.size(side.start), *steps, panel)
+
+    def body(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+        return tuple(map(self.statement, body))
+
+    def statement(self, stmt: Stmt) -> Stmt:
+        match stmt:
+            case Store():
+                return replace(stmt, index=self.size(stmt.index), value=self.value(stmt.value))
+            case Let() | Declare() | Assign():
+                name = self.names.get(stmt.name, stmt.name)
+                return replace(stmt, name=name, value=self.value(stmt.value))
+            case Loop(var, extent):
+                extent = self.size(extent)
+                return replace(stmt, extent=extent, body=self._inside(var, extent).body(stmt.body))
+            case While():
+                test, inner = self.body(stmt.test), self.body(stmt.body)
+                return While(test, self.value(stmt.condition), inner)
+            case If():
+                then, other = self.body(stmt.then), self.body(stmt.other)
+                return If(self.value(stmt.condition), then, other)
+            case Contract():
+                sizes = (self.size(stmt.rows), self.size(stmt.columns), self.size(stmt.terms))
+                sides = (self.matrix(stmt.left), self.matrix(stmt.right), self.matrix(stmt.into))
+                return Contract(stmt.dtype, *sizes, *sides, stmt.add)
+        return stmt
+
+    def _inside(self, var: str, extent: Size) -> Rewriting:
+        if self.extents is None:
+            return self
+        return replace(self, extents={**self.extents, var: extent})
+
+    def _part(self, part: Expr) -> Expr | None:
+        match part:
+            case Local(name, dtype) if name in self.names:
+                return Local(self.names[name], dtype)
+            case Read(buffer, index, dtype):
+                return Read(buffer, self.size(index), dtype)
+            case Position(index, dtype):
+                return Position(self.size(index), dtype)
+            case Apply(function, args) if self.extents is not None:
+                known = self._truth(args[0] if function == "select" else part)
+                if known is None:
+                    return None
+                if function == "select":
+                    return self.value(args[1] if known else args[2])
+                return Literal(known, part.dtype)
+        return None
+
+    def _truth(self, condition: Expr) -> bool | None:
+        """Whether a comparison of positions holds: in every iteration, in none, or not known."""
+        if not isinstance(condition, Apply) or condition.function not in COMPARISONS:
+            return None
+        a, b = condition.args
+        if not isinstance(a, Position) or not isinstance(b, Position):
+            return None
+        return holds(condition.function, self.size(a.size - b.size), self.extents or {})
+
+
+def holds(comparison: str, difference: Size, extents: Extents) -> bool | None:
+    """Whether `difference` compares so with 0 in every iteration (True), in none (False), or that
+    is not known (None)."""
+    high, low = largest(difference, extents), smallest(difference, extents)
+    negative = high is not None and at_most(high, -1)
+    positive = low is not None and at_most(1, low)
+    below = negative or (high is not None and at_most(high, 0))
+    above = positive or (low is not None and at_most(0, low))
+    yes, no = {
+        "less": (negative, above),
+        "less_equal": (below, positive),
+        "greater": (positive, below),
+        "greater_equal": (above, negative),
+        "equal": (below and above, negative or positive),
+        "not_equal": (negative or positive, below and above),
+    }[comparison]
+    return True if yes else False if no else None
