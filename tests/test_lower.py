@@ -243,6 +243,35 @@ def test_cheap_values_are_computed_again_and_dear_ones_are_stored() -> None:
     assert applied(dear, "exp") == 1
 
 
+def test_what_one_array_gives_is_made_of_it_again() -> None:
+    """Behind a loop that needs all of the first one's sum: 0.5 x, x², 1 + tanh, 1 - tanh² would
+    have an array each."""
+
+    def fn(v: Any) -> Any:
+        x = np.exp(v) * 3
+        t = np.tanh(x)
+        return 0.5 * x, x * x, 1 + t, 1 - t * t
+
+    def later(v: Any) -> Any:
+        parts = fn(v)
+        total = np.sum(parts[0] * parts[2])
+        return tuple(np.sin(part * total) for part in parts)
+
+    found = program(later, F[50])
+    assert sorted(buffer.shape for buffer in found.buffers) == [(50,), (50,)]
+    assert (applied(found, "tanh"), applied(found, "exp")) == (1, 1)
+
+
+def test_one_array_serves_two_readers() -> None:
+    def fn(v: Any, w: Any) -> Any:
+        x = np.exp(v)
+        total = np.sum(2 * x * (x + 1))
+        return np.sin((2 * x * total)[:, None] * w) + np.cos(((x + 1) * total)[:, None] * w)
+
+    found = program(fn, F[50], F[40])
+    assert [buffer.shape for buffer in found.buffers] == [(50,)]
+
+
 def test_a_product_of_sums_is_not_a_sum_of_products() -> None:
     """The inner contraction is stored, not computed again for each row of the outer."""
     found = program(lambda x, y, z: x @ (y @ z), F[8, 8], F[8, 8], F[8, 8])

@@ -37,8 +37,9 @@ from graphc.lower.domain import Access, axis_name, operand_indices, resolve
 from graphc.lower.guards import combined, guards_of, is_placed
 from graphc.lower.index import decide, in_order, replace, simplify
 from graphc.lower.naming import Names
+from graphc.lower.reading import is_local, operands_at
 from graphc.lower.schedule import Block, Nest, Placed, Schedule, Step
-from graphc.lower.storage import Array, is_local, operands_at
+from graphc.lower.storage import Array
 from graphc.lower.sums import (
     combine_of,
     dtype_of_sum,

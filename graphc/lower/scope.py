@@ -13,7 +13,7 @@ from graphc.lower.invariant import hoist
 from graphc.lower.layout import lay_out
 from graphc.lower.naming import Names
 from graphc.lower.schedule import Schedule, schedule
-from graphc.lower.storage import Array, Target, arrays
+from graphc.lower.storage import Array, Target, wanted
 from graphc.lower.turning import turn_round
 from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
 from graphc.ops.elementwise import CAST
@@ -103,12 +103,11 @@ def plan_scope(
     graph = lay_out(turn_round(hoist(with_computed_outputs(with_single_items(graph)))))
     outputs = targets(graph)
     plan = schedule(graph, tuple(loop_names))
-    wanted = arrays(graph, plan, outputs, dict.fromkeys(graph.nodes, ""))
-    called = {
-        node: names.take(node.name) if node.name else "" for node in wanted if node not in outputs
-    }
+    needed = wanted(plan, outputs)
+    inside = [node for node in needed.depths if node not in outputs]
+    called = {node: names.take(node.name) if node.name else "" for node in inside}
     called = {node: name or names.fresh() for node, name in called.items()}
-    stored = arrays(graph, plan, outputs, called)
+    stored = needed.arrays(plan, outputs, called)
     regions = {
         node: _plan_region(node, graph, stored, names, loop_names)
         for node in plan.placed
