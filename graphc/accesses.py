@@ -152,14 +152,27 @@ def _contract(stmt: Contract, place: _Place) -> Iterator[Access]:
         return Dim.named("?panel") * side.panel + Dim.named("?within") * step, spot
 
     down, spot = steps(stmt.left, "?row", stmt.left.row, ROW_PANEL)
-    left = stmt.left.start + down + term * stmt.left.term
+    spot, along = _along_taps(stmt.left, spot, term)
+    left = stmt.left.start + down + along
     yield _access(stmt.left.buffer, left, False, spot)
-    across, spot = steps(stmt.right, "?column", 1, column_panel(stmt.dtype))
-    right = stmt.right.start + across + term * stmt.right.term
+    across, spot = steps(stmt.right, "?column", stmt.right.row, column_panel(stmt.dtype))
+    spot, along = _along_taps(stmt.right, spot, term)
+    right = stmt.right.start + across + along
     yield _access(stmt.right.buffer, right, False, spot)
-    into = stmt.into.start + row * stmt.into.row + column
+    into = stmt.into.start + row * stmt.into.row + column * (stmt.into.term if stmt.by_dots else 1)
     for write in (False, True) if stmt.add else (True,):
         yield _access(stmt.into.buffer, into, write, inside)
+
+
+def _along_taps(side: Matrix, place: _Place, term: Size) -> tuple[_Place, Size]:
+    """How far the terms of an operand are from its first."""
+    if not side.taps:
+        return place, term * side.term
+    along: Size = 0
+    for k, (count, step) in enumerate(side.taps):
+        place = _inside(place, f"?tap{k}", count)
+        along = along + step * Dim.named(f"?tap{k}")
+    return place, along
 
 
 # --- apart --------------------------------------------------------------------------------------

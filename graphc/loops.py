@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graphc.bounds import ROW_PANEL, column_panel
+from graphc.matrices import Contract as Contract
+from graphc.matrices import Matrix as Matrix
 from graphc.sites import Site
 from graphc.types import DType, Shape, Size, TensorType, bool_, int64
 
@@ -143,47 +144,6 @@ class If:
     condition: Expr
     then: tuple[Stmt, ...]
     other: tuple[Stmt, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """A matrix in a buffer: its first element, and the steps between rows and between terms (the
-    elements that a product sums over).
-
-    On the left, rows may lie in panels of ROW_PANEL; on the right, columns, which lie side by side,
-    in panels of `column_panel`. Then `panel` is the step from one to the next; where it is None,
-    the steps run through.
-    """
-
-    buffer: str
-    start: Size
-    row: Size
-    term: Size
-    panel: Size | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Contract:
-    """c = left right, or c += left right if `add`: rows x columns, summed over terms."""
-
-    dtype: DType
-    rows: Size
-    columns: Size
-    terms: Size
-    left: Matrix
-    right: Matrix
-    into: Matrix
-    add: bool
-
-    @property
-    def row_panel(self) -> Size:
-        """How far a panel of rows of the left operand is from the next."""
-        return self.left.row * ROW_PANEL if self.left.panel is None else self.left.panel
-
-    @property
-    def column_panel(self) -> Size:
-        """How far a panel of columns of the right operand is from the next."""
-        return column_panel(self.dtype) if self.right.panel is None else self.right.panel
 
 
 @dataclass(frozen=True, slots=True)

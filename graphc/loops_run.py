@@ -244,12 +244,14 @@ class _Machine:
         )
         row_panel, column_panel = self.size(stmt.row_panel), self.size(stmt.column_panel)
         for i, j in np.ndindex(rows, columns):
-            spot = into[1] + i * into[2] + j
+            spot = into[1] + i * into[2] + j * (into[3] if stmt.by_dots else 1)
             total = self.read(into[0], spot) if stmt.add else stmt.dtype.numpy.type(0)
             across, down = divmod(i, ROW_PANEL), divmod(j, width_of(stmt.dtype))
             for p in range(terms):
-                at = left[1] + across[0] * row_panel + across[1] * left[2] + p * left[3]
-                beside = right[1] + down[0] * column_panel + down[1] + p * right[3]
+                at = left[1] + across[0] * row_panel + across[1] * left[2]
+                at += _tap(stmt.left.taps, p) if stmt.left.taps else p * left[3]
+                beside = right[1] + down[0] * column_panel + down[1] * right[2]
+                beside += _tap(stmt.right.taps, p) if stmt.right.taps else p * right[3]
                 product = np.multiply(self.read(left[0], at), self.read(right[0], beside))
                 total = np.add(total, product)
             self.store(into[0], spot, total)
@@ -330,3 +332,9 @@ class _Machine:
                 part *= evaluate(FUNCTIONS[atom.kind](a, b), {})
             total += part
         return total
+
+
+def _tap(taps: tuple[tuple[int, int], ...], term: int) -> int:
+    """How far a term is from the first."""
+    place = np.unravel_index(term, tuple(count for count, _ in taps))
+    return sum(int(i) * step for i, (_, step) in zip(place, taps, strict=True))

@@ -124,6 +124,8 @@ class _Checker:
             self.size(side.row, scope, stmt)
             self.size(side.term, scope, stmt)
             self.size(0 if side.panel is None else side.panel, scope, stmt)
+        if stmt.right.taps and not stmt.left.taps and stmt.add:
+            raise VerifyError(f"a product by the taps of windows adds to nothing: {stmt}")
         if stmt.into.buffer not in self.writable:
             raise VerifyError(f"{stmt.into.buffer!r} cannot be written: {stmt}")
 

@@ -199,8 +199,14 @@ static inline double clock_f64(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/*% elif helper == "panels" %*/
+/*% include "panels.c" %*/
 /*% elif helper == "contract" %*/
 /*% include "contract.c" %*/
+/*% elif helper == "contract_taps" %*/
+/*% include "taps.c" %*/
+/*% elif helper == "contract_dots" %*/
+/*% include "dots.c" %*/
 /*% elif helper == "polygamma" and suffix == "f64" %*/
 /* The derivative of order n of digamma: recurrence to x >= 10, then the asymptotic series
  * (Abramowitz and Stegun 6.3.18 and 6.4.11). */

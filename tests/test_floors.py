@@ -19,6 +19,7 @@ FLOORS = (
     ("substitution",),
     ("types", "trees", "resources"),
     ("sites", "bounds"),
+    ("matrices",),
     ("loops",),
     ("accesses",),
     ("dependence",),

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphc.emit_c.expression import Printer, literal
-from graphc.emit_c.functions import C_TYPES, SUFFIX
+from graphc.emit_c.functions import C_TYPES
 from graphc.emit_c.helpers import IN_DOUBLE, LIMITED, VECTOR, definitions, inlines
 from graphc.emit_c.independent import Memory, is_independent, memory_of
 from graphc.emit_c.lanes import is_vector, lane_sums
 from graphc.emit_c.limits import flag_type, limited_arguments, looks
+from graphc.emit_c.products import product_call
 from graphc.emit_c.traps import traps
 from graphc.loops import (
     Apply,
@@ -29,7 +30,6 @@ from graphc.loops import (
     Literal,
     Local,
     Loop,
-    Matrix,
     Once,
     Parallel,
     Program,
@@ -42,7 +42,7 @@ from graphc.loops import (
 )
 from graphc.loops_homes import in_place
 from graphc.resources import render
-from graphc.types import Size, dtype_of
+from graphc.types import dtype_of
 
 COLUMNS = 100
 NOTE_COLUMN = 44
@@ -272,7 +272,7 @@ class _Writer:
                 self.body(stmt.body, depth + 1)
                 self.put("}", depth)
             case Contract():
-                self.put(self.contract(stmt), depth)
+                self.put(product_call(self.printer, stmt), depth)
             case If():
                 self.put(f"if ({p.text(stmt.condition)}) {{", depth)
                 self.body(stmt.then, depth + 1)
@@ -316,22 +316,6 @@ class _Writer:
             if sign := signs.get(value.function):
                 return f"{place} {sign}= {self.printer.text(value.args[1])};"
         return f"{place} = {self.printer.text(value)};"
-
-    def contract(self, stmt: Contract) -> str:
-        """A call of the tiled product."""
-        p, suffix = self.printer, SUFFIX[str(stmt.dtype)]
-        p.helpers.add(("contract", suffix))
-
-        def matrix(side: Matrix, *steps: Size) -> str:
-            p.used.add(side.buffer)
-            start = "" if side.start == 0 else f" + {p.size(side.start)[0]}"
-            return ", ".join([side.buffer + start, *(p.size(step)[0] for step in steps)])
-
-        sizes = ", ".join(p.size(size)[0] for size in (stmt.rows, stmt.columns, stmt.terms))
-        left = matrix(stmt.left, stmt.left.row, stmt.left.term, stmt.row_panel)
-        right = matrix(stmt.right, stmt.right.term, stmt.column_panel)
-        into, add = matrix(stmt.into, stmt.into.row), str(stmt.add).lower()
-        return f"contract_{suffix}({sizes}, {left}, {right}, {into}, {add});"
 
     def loop(self, loop: Loop, depth: int) -> None:
         """A loop; where its functions have a limit, two, and one before that chooses."""

@@ -24,7 +24,10 @@ CALLS: dict[str, tuple[str, ...]] = {
     "fmod": (),
     "to_i32": (),
     "to_i64": (),
-    "contract": (),
+    "panels": (),
+    "contract": ("panels",),
+    "contract_taps": ("panels",),
+    "contract_dots": ("panels",),
     "clock": (),
     # templates/maths/
     "muladd": (),

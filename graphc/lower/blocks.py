@@ -126,8 +126,9 @@ def blocked_rows(stmt: Contract, blocks: Blocks) -> Loop:
 
 def blocked_columns(stmt: Contract, blocks: Blocks) -> Loop:
     """A product of matrices, some columns at a time."""
-    right = replace(stmt.right, start=stmt.right.start + blocks.first)
-    into = replace(stmt.into, start=stmt.into.start + blocks.first)
+    across = stmt.into.term if stmt.by_dots else 1
+    right = replace(stmt.right, start=stmt.right.start + blocks.first * stmt.right.row)
+    into = replace(stmt.into, start=stmt.into.start + blocks.first * across)
     part = replace(stmt, columns=blocks.inside, right=right, into=into)
     return Loop(blocks.var, blocks.count, (part,), shared=True)
 

@@ -197,7 +197,8 @@ def _tiled_domain(
     """Loops over labels that are in no group, and over blocks of rows; the rest at once."""
     found, axis, block = tiling(node), tiled_axes(node), row_block(node)
     blocks = {} if block is None else {axis[found.rows[0]]: block}
-    order = [axis[i] for i in found.outer] + list(blocks) + [axis[i] for i in found.summed]
+    outer, summed = [axis[i] for i in found.outer], [axis[i] for i in found.summed]
+    order = [*summed, *outer] if found.runs else [*outer, *blocks, *summed]
     looping = tuple(a for a in order if extents[a] != 1)
     return Domain(node, extents, output, looping, accesses, False, blocks=blocks)
 

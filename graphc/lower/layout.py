@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from graphc.bounds import ROW_PANEL, column_panel
-from graphc.graph import Computed, Constant, Graph, Index, Node, View, apply, rebuild
-from graphc.lower.domain import is_computed
-from graphc.lower.index import simplify
+from graphc.graph import Computed, Graph, Node, View, apply, rebuild
 from graphc.lower.panels import copied, packed
-from graphc.lower.tiling import (
-    TILED,
-    Tiling,
-    candidate,
-    count,
-    group_index,
-    is_tiled,
-    sizes_of,
-)
+from graphc.lower.steps import lies
+from graphc.lower.tiling import TILED, Tiling, count, is_tiled, sizes_of
+from graphc.lower.windowed import grouped
 from graphc.ops.reduce import subscripts
 from graphc.ops.shape import TRANSPOSE
-from graphc.types import Dim, Size, product, strides, substitute
 
 LONGEST_TERM_STEP = {"left": 1024, "right": 2048}
 """Bytes. Where neighbouring terms lie farther apart, tiles miss the first cache: worth a copy."""
@@ -32,118 +22,15 @@ LARGEST_COPY = 1 << 17
 ENOUGH_TERMS = 32
 """So many terms, and the labels outside them become loops: what they copy stays in the cache."""
 
-ROWS, COLUMNS, TERMS = "?m", "?n", "?k"
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """Where a matrix lies: its first element, the steps between rows (or columns) and terms, and
-    between panels of rows (or columns) if it lies in panels."""
-
-    start: Size
-    across: Size
-    term: Size
-    panel: Size | None
-
-
-def steps_of(
-    flat: Size, across: str, width: int, extents: Mapping[str, Size], unit: bool
-) -> Steps | None:
-    """The steps of a flat index along `across` and TERMS; None if it is not linear in them.
-
-    `unit`: neighbours across must lie side by side.
-    """
-    whole = _linear(simplify(flat, extents), (across, TERMS))
-    if whole is not None and not (unit and extents.get(across) != 1 and whole[1] != 1):
-        return Steps(whole[0], whole[1], whole[2], None)
-    panel, place = f"{across}/", f"{across}%"
-    inner = {**extents, panel: (extents[across] + width - 1) // width, place: width}
-    split = substitute(flat, {across: Dim.named(panel) * width + Dim.named(place)})
-    parts = _linear(simplify(split, inner), (panel, place, TERMS))
-    if parts is None or parts[2] != 1:
-        return None
-    return Steps(parts[0], parts[2], parts[3], parts[1])
-
-
-def _linear(flat: Size, variables: tuple[str, ...]) -> tuple[Size, ...] | None:
-    """(value at zero, step along each variable) of a flat index linear in the variables."""
-    zero: dict[str, Size] = dict.fromkeys(variables, 0)
-    start = substitute(flat, zero)
-    steps = [substitute(flat, {**zero, var: 1}) - start for var in variables]
-    again = start
-    for var, step in zip(variables, steps, strict=True):
-        again = again + step * Dim.named(var)
-    return (start, *steps) if again == flat else None
-
-
-def group_extents(node: Node, found: Tiling) -> dict[str, Size]:
-    sizes = sizes_of(node)
-    groups = {ROWS: found.rows, COLUMNS: found.columns, TERMS: found.terms}
-    return {name: product(sizes[i] for i in labels) for name, labels in groups.items()}
-
-
-def side_index(node: Node, found: Tiling, k: int, at: Mapping[int, Size]) -> Index:
-    """Where operand k is read: its groups at ROWS or COLUMNS and TERMS, other labels as given."""
-    inputs, _ = subscripts(node.params)
-    return tuple({**at, **groups_at(node, found)}[label] for label in inputs[k])
-
-
-def groups_at(node: Node, found: Tiling) -> dict[int, Size]:
-    """The index along each grouped label."""
-    sizes = sizes_of(node)
-    index: dict[int, Size] = {}
-    for name, labels in ((ROWS, found.rows), (COLUMNS, found.columns), (TERMS, found.terms)):
-        index |= group_index(labels, sizes, Dim.named(name))
-    return index
-
-
-def lies(node: Node, found: Tiling, k: int) -> Steps | None:
-    """How operand k lies in memory as it is; None where tiles cannot read it so."""
-    outer = {i: Dim.named(f"?{i}") for i in (*found.outer, *found.summed)}
-    flat = _flat(node.operands[k], side_index(node, found, k, outer))
-    if flat is None:
-        return None
-    sizes = sizes_of(node)
-    extents = group_extents(node, found) | {f"?{i}": sizes[i] for i in outer}
-    if k == found.right:
-        return steps_of(flat, COLUMNS, column_panel(node.dtype), extents, unit=True)
-    return steps_of(flat, ROWS, ROW_PANEL, extents, unit=False)
-
-
-def flat_of(node: Node, k: int) -> Size | None:
-    """The flat index of operand k in its array, each label i at ``?i``; None if it is in none."""
-    inputs, _ = subscripts(node.params)
-    return _flat(node.operands[k], tuple(Dim.named(f"?{i}") for i in inputs[k]))
-
-
-def _flat(x: Node, at: Index) -> Size | None:
-    """The flat index of an element in the array that x is a view of, if there is one or will be:
-    what is read through guards is stored (see `_through`)."""
-    while isinstance(view := x.op.element, View):
-        x, at = x.operands[0], view.index(at, x)
-    guarded = isinstance(x.op.element, Computed) and bool(x.operands)
-    if not (guarded or is_computed(x) or x.op.name == "input" or _is_table(x)):
-        return None
-    flat: Size = 0
-    for i, step in zip(at, strides(x.shape), strict=True):
-        flat = flat + i * step
-    return flat
-
-
-def _is_table(node: Node) -> bool:
-    if node.op.name != "constant":
-        return False
-    held = node.params["value"]
-    array = held.array if isinstance(held, Constant) else None
-    return array is not None and array.size > 1 and bool((array != array.reshape(-1)[0]).any())
-
 
 def wants_copy(node: Node, found: Tiling, k: int) -> bool:
     """Whether operand k is copied into panels first."""
+    if found.runs:
+        return False
     steps = lies(node, found, k)
     if steps is None:
         return True
-    if steps.panel is not None:
+    if steps.panel is not None or steps.taps:
         return False
     side = "right" if k == found.right else "left"
     sizes = sizes_of(node)
@@ -181,7 +68,7 @@ def lay_out(graph: Graph) -> Graph:
     copies: dict[tuple[object, ...], Node] = {}
 
     def change(node: Node) -> Node:
-        found = None if is_tiled(node) else candidate(node)
+        found = None if is_tiled(node) else grouped(node)
         if found is None:
             return node
         operands = tuple(

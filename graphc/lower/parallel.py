@@ -217,7 +217,7 @@ class _Sharer:
             ways = []
             if stmt.left.panel is None or rows % ROW_PANEL == 0:
                 ways.append((blocked_rows, Blocks(self.variable("block"), rows, stmt.rows)))
-            if stmt.right.panel is None:
+            if stmt.right.panel is None and (stmt.by_dots or not stmt.right.taps):
                 blocks = Blocks(self.variable("block"), COLUMNS, stmt.columns)
                 ways.append((blocked_columns, blocks))
             for make, blocks in ways:

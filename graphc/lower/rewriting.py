@@ -56,7 +56,7 @@ class Rewriting:
     def matrix(self, side: Matrix) -> Matrix:
         panel = None if side.panel is None else self.size(side.panel)
         steps = self.size(side.row), self.size(side.term)
-        return Matrix(side.buffer, self.size(side.start), *steps, panel)
+        return Matrix(side.buffer, self.size(side.start), *steps, panel, side.taps)
 
     def body(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
         return tuple(map(self.statement, body))

@@ -286,6 +286,8 @@ def _fits(asked: Asked, nest: Nest) -> int | None:
         if nest.block != 1 or is_tiled(work.node):
             return None  # nothing of what it computes is used
         chosen = asked.remaining[0]
+    if work.streams and len(asked.remaining) > 1 and chosen == work.order[-1]:
+        return None  # the loops inside would run across its memory
     if isinstance(work.node.op.element, Contraction) and not is_tiled(work.node):
         if chosen != asked.remaining[0]:
             return None  # it would run across its operand's memory

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from graphc.graph import Graph, Node, Part, Region, Sequential, Sort, apply, rebuild
 from graphc.loops import Buffer
+from graphc.lower.batch_last import batches_last
 from graphc.lower.domain import is_computed
 from graphc.lower.invariant import hoist
 from graphc.lower.layout import lay_out
@@ -100,7 +101,8 @@ def plan_scope(
     loop_names: Sequence[str],
 ) -> Scope:
     """Settle a graph's loops and arrays. `targets` says which outputs lie in given arrays."""
-    graph = lay_out(turn_round(hoist(with_computed_outputs(with_single_items(graph)))))
+    graph = batches_last(hoist(with_computed_outputs(with_single_items(graph))))
+    graph = lay_out(turn_round(graph))
     outputs = targets(graph)
     plan = schedule(graph, tuple(loop_names))
     needed = wanted(plan, outputs)

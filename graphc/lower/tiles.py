@@ -6,24 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 
 from graphc import loops
 from graphc.bounds import ROW_PANEL, Extents
-from graphc.bounds import column_panel as width_of
 from graphc.graph import Index, Node
 from graphc.loops import Contract, Expr, Literal, Loop, Matrix, Read, Stmt, Store
 from graphc.lower.domain import tiled_axes
 from graphc.lower.index import simplify
-from graphc.lower.layout import (
+from graphc.lower.schedule import Placed
+from graphc.lower.steps import (
     COLUMNS,
     ROWS,
     TERMS,
+    Steps,
     group_extents,
     groups_at,
+    right_steps,
     steps_of,
+    taps_of,
 )
-from graphc.lower.schedule import Placed
 from graphc.lower.storage import Array
 from graphc.lower.tiling import sizes_of, tiling
 from graphc.ops.reduce import subscripts
-from graphc.types import Dim, Size, strides, substitute
+from graphc.types import Dim, Size, product, strides, substitute
 
 Leaf = Callable[[Index, Extents], Expr]
 
@@ -56,8 +58,15 @@ def write_tiled(
     sides = [leaves[k](tuple(at[i] for i in inputs[k]), within) for k in (found.left, found.right)]
     into = Read(array.name, simplify(target, within), node.dtype)
     add = spot.ready < len(spot.path)
-    left = _matrix(sides[0], ROWS, ROW_PANEL, within, unit=False)
-    right = _matrix(sides[1], COLUMNS, width_of(node.dtype), within, unit=True)
+    rows, columns, terms = (within[name] for name in (ROWS, COLUMNS, TERMS))
+    if found.runs:
+        counts = [sizes[i] for i in found.terms if i not in found.runs]
+        counts = [*counts, product(sizes[i] for i in found.runs)]
+        left = _matrix(sides[0], lambda flat: taps_of(flat, ROWS, within, counts))
+        right = _matrix(sides[1], lambda flat: taps_of(flat, COLUMNS, within, counts))
+    else:
+        left = _matrix(sides[0], lambda flat: steps_of(flat, ROWS, ROW_PANEL, within, unit=False))
+        right = _matrix(sides[1], lambda flat: right_steps(node, found, flat, within))
     place = steps_of(
         substitute(into.index, {COLUMNS: Dim.named(TERMS)}),
         ROWS,
@@ -67,21 +76,20 @@ def write_tiled(
     )
     if left is None or right is None or place is None or place.panel is not None:
         return _plain(sides, into, within, loop_names, add, node)
-    if place.term != 1 and within[COLUMNS] != 1:  # a tile writes its columns side by side
+    if place.term != 1 and columns != 1 and not found.runs:  # tiles write columns side by side
         return _plain(sides, into, within, loop_names, add, node)
     matrix = Matrix(into.buffer, place.start, place.across, place.term)
-    rows, columns, terms = (within[name] for name in (ROWS, COLUMNS, TERMS))
     return [Contract(node.dtype, rows, columns, terms, left, right, matrix, add)]
 
 
-def _matrix(read: Expr, across: str, width: int, extents: Extents, *, unit: bool) -> Matrix | None:
+def _matrix(read: Expr, find: Callable[[Size], Steps | None]) -> Matrix | None:
     """Where an operand lies; None where tiles cannot read it."""
     if not isinstance(read, Read):
         return None
-    steps = steps_of(read.index, across, width, extents, unit)
+    steps = find(read.index)
     if steps is None:
         return None
-    return Matrix(read.buffer, steps.start, steps.across, steps.term, steps.panel)
+    return Matrix(read.buffer, steps.start, steps.across, steps.term, steps.panel, steps.taps)
 
 
 def _plain(

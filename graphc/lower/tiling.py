@@ -20,7 +20,7 @@ ENOUGH_ROWS = 48
 """So many rows, and the labels outside them become loops: what they make stays in the cache."""
 
 Labels = tuple[int, ...]
-GROUPS = ("sides", "rows", "columns", "terms", "outer", "summed")
+GROUPS = ("sides", "rows", "columns", "terms", "outer", "summed", "runs")
 
 TILED = replace(EINSUM)
 """An einsum in tiles: `tiling` says how."""
@@ -43,11 +43,14 @@ class Tiling:
     """Labels of the result with loops around the product."""
     summed: Labels
     """Labels with loops in which the products add up."""
+    runs: Labels = ()
+    """The last of the terms, if they are multiplied in lanes: side by side in both operands. The
+    loops over `summed` then lie outside the others."""
 
     def params(self) -> dict[str, Labels]:
         """The same as parameters of a node."""
         sides = (self.left, self.right)
-        groups = (sides, self.rows, self.columns, self.terms, self.outer, self.summed)
+        groups = (sides, self.rows, self.columns, self.terms, self.outer, self.summed, self.runs)
         return {f"tiling_{name}": labels for name, labels in zip(GROUPS, groups, strict=True)}
 
 
@@ -145,7 +148,7 @@ def row_block(node: Node) -> int | None:
     A multiple of the rows of a panel.
     """
     found, sizes = tiling(node), sizes_of(node)
-    if len(found.rows) != 1:
+    if len(found.rows) != 1 or found.runs:
         return None
     rows = sizes[found.rows[0]]
     columns = count(sizes[i] for i in found.columns)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from graphc.graph import Graph, Node, apply, rebuild
-from graphc.lower.layout import flat_of, wants_copy
-from graphc.lower.tiling import Tiling, candidate, count, is_tiled, sizes_of
+from graphc.lower.layout import wants_copy
+from graphc.lower.steps import flat_of
+from graphc.lower.tiling import Tiling, count, is_tiled, sizes_of
+from graphc.lower.windowed import grouped
 from graphc.ops.reduce import EINSUM, subscripts
 from graphc.ops.shape import TRANSPOSE
 from graphc.types import Dim, substitute
@@ -25,7 +27,7 @@ def turn_round(graph: Graph) -> Graph:
     results = {x.serial for x in graph.outputs}  # which are computed, not seen through a view
 
     def change(node: Node) -> Node:
-        found = None if is_tiled(node) or node.serial in results else candidate(node)
+        found = None if is_tiled(node) or node.serial in results else grouped(node)
         other = None if found is None else _turned(node, found)
         return node if other is None else other
 
@@ -44,15 +46,15 @@ def _turned(node: Node, found: Tiling) -> Node | None:
         source=node.source,
         cites=node.cites,
     )
-    grouped = candidate(other)
-    if grouped is None or _cost(other, grouped) > GAIN * _cost(node, found):
+    turned = grouped(other)
+    if turned is None or _cost(other, turned) > GAIN * _cost(node, found):
         return None
     view = apply(TRANSPOSE, other, axes=tuple(order.index(i) for i in output))
     return replace(view, name=node.name, serial=node.serial, part=node.part, source=node.source)
 
 
 def _cost(node: Node, found: Tiling) -> float:
-    """About how many cycles one product takes, with the copies it needs."""
+    """About how many cycles the product takes, with the copies it needs."""
     sizes = sizes_of(node)
     rows, columns, terms = (
         count(sizes[i] for i in group) for group in (found.rows, found.columns, found.terms)
@@ -62,7 +64,7 @@ def _cost(node: Node, found: Tiling) -> float:
         if wants_copy(node, found, k):
             across = columns if k == found.right else rows
             total += across * terms * _rate(node, found, k)
-    return total
+    return total * count(sizes[i] for i in (*found.outer, *found.summed))
 
 
 def _rate(node: Node, found: Tiling, k: int) -> float:

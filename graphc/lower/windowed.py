@@ -1,0 +1,119 @@
+"""Products that read windows where they are, without a copy of them: windows overlap, so that a
+copy is several times as large as what they are windows of.
+
+By taps: each row of windows' places is a row of columns, and the terms are the taps of the filter.
+By dots: what sums over the places, as the gradient of a filter does, multiplies runs of neighbours
+in both operands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from graphc.graph import Node
+from graphc.lower.steps import flat_of, lies, reads_windows
+from graphc.lower.tiling import Labels, Tiling, candidate, count, sizes_of
+from graphc.ops.reduce import subscripts
+from graphc.types import Dim, Size, substitute
+
+SHORTEST_RUN = 64
+"""Elements side by side in both operands, worth to be multiplied in lanes."""
+LONGEST_SUM = 2048
+"""So many terms in one product; more, and what it reads would leave the cache before it is read
+again."""
+LEAST_ROWS = 3
+
+
+def grouped(node: Node) -> Tiling | None:
+    """How a contraction is a matrix product, without copies of windows where that can be; None
+    where it is none."""
+    found = candidate(node)
+    if found is None:
+        return None
+    if reads_windows(node.operands[found.right]):
+        narrow = _by_taps(node, found)
+        if narrow is not None:
+            return narrow
+    for side in (found.right, found.left):
+        if reads_windows(node.operands[side]):
+            return _by_dots(node, found, side) or found
+    return found
+
+
+def _by_taps(node: Node, found: Tiling) -> Tiling | None:
+    """With as many columns as windows have side by side."""
+    output = subscripts(node.params)[1]
+    while found.columns:
+        if lies(node, found, found.right) is not None:
+            return found
+        outer = tuple(i for i in output if i in (*found.outer, found.columns[0]))
+        found = replace(found, outer=outer, columns=found.columns[1:])
+    return None
+
+
+def _by_dots(node: Node, found: Tiling, right: int) -> Tiling | None:
+    """With the terms that lie side by side in both operands innermost, one label of each operand's
+    own as rows and columns, and loops over the others."""
+    inputs, output = subscripts(node.params)
+    sizes = sizes_of(node)
+    steps = [label_steps(node, k) for k in range(2)]
+    if steps[0] is None or steps[1] is None:
+        return None
+    left, shared = 1 - right, [i for i in inputs[right] if i in inputs[1 - right]]
+    terms = [i for i in shared if i not in output]
+    runs = _run(terms, steps[0], steps[1], sizes)
+    own = [
+        max(
+            (i for i in output if i in inputs[k] and i not in shared),
+            key=lambda i: count([sizes[i]]),
+            default=None,
+        )
+        for k in (left, right)
+    ]
+    if not runs or own[0] is None or own[1] is None or count([sizes[own[0]]]) < LEAST_ROWS:
+        return None
+    others = [i for i in terms if i not in runs and sizes[i] != 1]
+    whole = len(others) < 2 and count(sizes[i] for i in terms) <= LONGEST_SUM
+    taken = (own[0], own[1])
+    return Tiling(
+        left,
+        right,
+        taken[:1],
+        taken[1:],
+        (*others, *runs) if whole else runs,
+        tuple(i for i in output if i not in taken),
+        () if whole else tuple(others),
+        runs,
+    )
+
+
+def _run(
+    terms: list[int], left: dict[int, int], right: dict[int, int], sizes: dict[int, Size]
+) -> Labels:
+    """The labels whose elements are neighbours in both operands, slowest first."""
+    found: Labels = ()
+    length = 1
+    while True:
+        more = [i for i in terms if i not in found and left[i] == right[i] == length]
+        size = sizes[more[0]] if more else None
+        if not isinstance(size, int):
+            return found if length >= SHORTEST_RUN else ()
+        found, length = (more[0], *found), length * size
+
+
+def label_steps(node: Node, k: int) -> dict[int, int] | None:
+    """The step of operand k along each of its labels; None where it is in no array, or they are
+    not known."""
+    flat, labels = flat_of(node, k), subscripts(node.params)[0][k]
+    if flat is None:
+        return None
+    names = {i: f"?{i}" for i in labels}
+    start = again = substitute(flat, dict.fromkeys(names.values(), 0))
+    found: dict[int, int] = {}
+    for label, name in names.items():
+        step = substitute(flat, {**dict.fromkeys(names.values(), 0), name: 1}) - start
+        if not isinstance(step, int):
+            return None
+        found[label] = step
+        again = again + step * Dim.named(name)
+    return found if again == flat else None

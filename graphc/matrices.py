@@ -1,0 +1,64 @@
+"""Products of matrices as statements of the loop IR: where the operands lie, and how they meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphc.bounds import ROW_PANEL, column_panel
+from graphc.types import DType, Size
+
+MOST_TAPS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A matrix in a buffer: its first element, and the steps between rows and between terms (the
+    elements that a product sums over); on the right, `row` is the step between columns.
+
+    On the left, rows may lie in panels of ROW_PANEL; on the right, columns in panels of
+    `column_panel`. Then `panel` is the step from one to the next; where it is None, the steps run
+    through. Or terms lie along several axes, like the taps of a filter, at most MOST_TAPS: then
+    `taps` has how many there are along each, and their step, the last axis fastest.
+    """
+
+    buffer: str
+    start: Size
+    row: Size
+    term: Size
+    panel: Size | None = None
+    taps: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """c = left right, or c += left right if `add`: rows x columns, summed over terms.
+
+    Columns of the right and of c lie side by side, and are combined in vectors. Where both operands
+    have taps it is terms that are: the last of them lie side by side in both, and `into.term` is
+    the step between columns of c. Where only the right has taps, nothing is added to.
+    """
+
+    dtype: DType
+    rows: Size
+    columns: Size
+    terms: Size
+    left: Matrix
+    right: Matrix
+    into: Matrix
+    add: bool
+
+    @property
+    def by_dots(self) -> bool:
+        """Whether it multiplies rows of both operands term by term."""
+        return bool(self.left.taps and self.right.taps)
+
+    @property
+    def row_panel(self) -> Size:
+        """How far a panel of rows of the left operand is from the next."""
+        return self.left.row * ROW_PANEL if self.left.panel is None else self.left.panel
+
+    @property
+    def column_panel(self) -> Size:
+        """How far a panel of columns of the right operand is from the next."""
+        width = column_panel(self.dtype) * self.right.row
+        return width if self.right.panel is None else self.right.panel

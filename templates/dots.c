@@ -1,0 +1,114 @@
+#if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
+#if defined(__AVX512F__)
+enum { DOTS_${ suffix } = 6 }; /* columns at a time */
+#else
+enum { DOTS_${ suffix } = 3 };
+#endif
+typedef ${ "int32_t" if f else "int64_t" } mask_${ suffix } __attribute__((
+    vector_size(LANES_${ suffix } * sizeof(${ T })), aligned(sizeof(${ T })), may_alias));
+
+/*% for columns in range(1, 7) %*/
+/*% if columns == 4 %*/
+#if defined(__AVX512F__)
+/*% endif %*/
+/* The products of three rows of a and ${ columns } of b, in lanes: count runs of terms. */
+FUSED_${ suffix } static void dots_${ columns }_${ suffix }(
+    int64_t count, int64_t terms, mask_${ suffix } rest, const ${ T } *a, int64_t a_row,
+    int64_t a_step, const ${ T } *b, int64_t b_row, int64_t b_step, lanes_${ suffix } *out)
+{
+    lanes_${ suffix } sum[3][${ columns }] = {0};
+    for (int64_t k = 0; k < count; ++k) {
+        int64_t p = 0;
+        for (; p <= terms - LANES_${ suffix }; p += LANES_${ suffix }) {
+            lanes_${ suffix } left[3];
+            UNROLL_${ suffix }
+            for (int r = 0; r < 3; ++r)
+                left[r] = *(const lanes_${ suffix } *)(a + r * a_row + p);
+            UNROLL_${ suffix }
+            for (int q = 0; q < ${ columns }; ++q) {
+                const lanes_${ suffix } right = *(const lanes_${ suffix } *)(b + q * b_row + p);
+                UNROLL_${ suffix }
+                for (int r = 0; r < 3; ++r)
+                    sum[r][q] += left[r] * right;
+            }
+        }
+        if (p < terms) { /* the last lanes once more, but for those that are counted */
+            p = terms - LANES_${ suffix };
+            UNROLL_${ suffix }
+            for (int q = 0; q < ${ columns }; ++q) {
+                const mask_${ suffix } right = *(const mask_${ suffix } *)(b + q * b_row + p) & rest;
+                UNROLL_${ suffix }
+                for (int r = 0; r < 3; ++r) {
+                    const mask_${ suffix } left = *(const mask_${ suffix } *)(a + r * a_row + p) & rest;
+                    sum[r][q] += (lanes_${ suffix })left * (lanes_${ suffix })right;
+                }
+            }
+        }
+        a += a_step;
+        b += b_step;
+    }
+    UNROLL_${ suffix }
+    for (int q = 0; q < ${ columns }; ++q) {
+        UNROLL_${ suffix }
+        for (int r = 0; r < 3; ++r)
+            out[r * DOTS_${ suffix } + q] = sum[r][q];
+    }
+}
+
+/*% endfor %*/
+#endif
+#endif
+/* c = a b^T, or c += a b^T: each row of a by each row of b. The terms of a row are `count` runs of
+ * neighbours, at least as many as there are lanes, each run a step from the one before. */
+static void contract_dots_${ suffix }(
+    int64_t rows, int64_t columns, int64_t count, int64_t terms, const ${ T } *a, int64_t a_row,
+    int64_t a_step, const ${ T } *b, int64_t b_row, int64_t b_step, ${ T } *c, int64_t c_row,
+    int64_t c_column, bool add)
+{
+#if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
+    const int64_t tiles = (columns + DOTS_${ suffix } - 1) / DOTS_${ suffix };
+    const int64_t width = (columns + tiles - 1) / tiles;
+    const int64_t height = rows < 3 ? 1 : 3; /* few rows: one at a time, three times the same */
+    mask_${ suffix } rest;
+    for (int l = 0; l < LANES_${ suffix }; ++l)
+        rest[l] = l < LANES_${ suffix } - terms % LANES_${ suffix } ? 0 : -1;
+    for (int64_t j = 0; j < columns; j += width) {
+        const int64_t wide = columns - j < width ? columns - j : width;
+        for (int64_t k = 0; k < rows; k += height) {
+            const int64_t i = rows - k < height ? rows - height : k; /* the last, some once more */
+            union {
+                lanes_${ suffix } lanes[3 * DOTS_${ suffix }];
+                ${ T } part[3 * DOTS_${ suffix }][LANES_${ suffix }];
+            } sum;
+            (wide == 1 ? dots_1_${ suffix } : wide == 2 ? dots_2_${ suffix }
+#if defined(__AVX512F__)
+                : wide == 4 ? dots_4_${ suffix } : wide == 5 ? dots_5_${ suffix }
+                : wide == 6 ? dots_6_${ suffix }
+#endif
+                : dots_3_${ suffix })(
+                count, terms, rest, a + i * a_row, height == 3 ? a_row : 0, a_step, b + j * b_row, b_row, b_step, sum.lanes);
+            for (int64_t r = k - i; r < height; ++r)
+                for (int64_t q = 0; q < wide; ++q) {
+                    ${ T } *const part = sum.part[r * DOTS_${ suffix } + q];
+                    UNROLL_${ suffix }
+                    for (int half = LANES_${ suffix } / 2; half > 0; half /= 2)
+                        for (int l = 0; l < half; ++l)
+                            part[l] += part[l + half];
+                    ${ T } *const out = c + (i + r) * c_row + (j + q) * c_column;
+                    *out = (add ? *out : 0) + part[0];
+                }
+        }
+    }
+#else
+    for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j) {
+            ${ T } sum = 0;
+            for (int64_t k = 0; k < count; ++k)
+                for (int64_t p = 0; p < terms; ++p)
+                    sum += a[i * a_row + k * a_step + p] * b[j * b_row + k * b_step + p];
+            ${ T } *const out = c + i * c_row + j * c_column;
+            *out = (add ? *out : 0) + sum;
+        }
+#endif
+}
+

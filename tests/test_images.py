@@ -1,0 +1,186 @@
+"""Convolutions of batches of images: their layout, and products that read windows in place."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+
+import graphc
+from graphc import float32, float64, loops_run, reference
+from graphc.loops import Contract, Loop, statements
+from graphc.lower import lower
+from graphc.lower.batch_last import batches_last
+from graphc.passes import optimize
+from graphc.trace import trace_function
+
+rng = np.random.default_rng(0)
+
+
+def convolution(x, k, stride=1):
+    windows = sliding_window_view(x, k.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
+    return np.einsum("nchwij,ocij->nohw", windows, k)
+
+
+def network(x, k, b):
+    """Convolution, bias, ReLU, pooling by 2 x 2, and what depends on each element."""
+    z = np.maximum(
+        convolution(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))), k) + b[:, None, None], 0
+    )
+    pooled = sliding_window_view(z, (2, 2), axis=(2, 3))[:, :, ::2, ::2].max(axis=(-2, -1))
+    return np.sum(pooled**2 * np.arange(1.0, 1 + pooled.shape[-1], dtype=x.dtype))
+
+
+def gradients(x, k, b):
+    return graphc.value_and_grad(network, (0, 1, 2))(x, k, b)
+
+
+def lowered(fn, *types):
+    return lower(optimize(trace_function(fn, types).graph))
+
+
+def products(program):
+    return [x for x in statements(program.body) if isinstance(x, Contract)]
+
+
+def said(fn, *arrays):
+    """What the traced function computes, by NumPy."""
+    return reference.run(trace_function(fn, [float64[a.shape] for a in arrays]).graph, arrays)
+
+
+def numbers(*shapes, dtype=np.float64):
+    return [rng.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+def test_windows_of_many_images_are_read_where_they_are():
+    types = (float32[16, 6, 14, 14], float32[16, 6, 5, 5], float32[16])
+    program = lowered(gradients, *types)
+    by_taps = [x for x in products(program) if x.right.taps and not x.left.taps]
+    by_dots = [x for x in products(program) if x.by_dots]
+    assert len(by_taps) == 2
+    assert by_taps[0].right.taps == ((6, 16 * 16 * 16), (5, 16 * 16), (5, 16))
+    assert (by_taps[0].rows, by_taps[0].columns, by_taps[0].terms) == (16, 12 * 16, 150)
+    assert [(x.rows, x.columns) for x in by_dots] == [(16, 6)]
+    windows = 16 * 6 * 5 * 5 * 12 * 12
+    assert max(prod(x.shape) for x in program.buffers) < windows / 3
+
+
+def test_what_follows_a_convolution_runs_over_images():
+    step = graphc.value_and_grad(network, (1, 2))
+    program = lowered(step, float32[16, 6, 14, 14], float32[16, 6, 5, 5], float32[16])
+    inner = [
+        x
+        for x in statements(program.body)
+        if isinstance(x, Loop) and not any(isinstance(y, Loop | Contract) for y in x.body)
+    ]
+    assert {x.extent for x in inner} == {16, 5}  # images, and what clears filters
+    assert sum(x.extent == 16 for x in inner) >= 6
+
+
+def test_few_images_and_unknown_numbers_of_them_keep_their_order():
+    for n in (4, "n"):
+        types = (float32[n, 6, 14, 14], float32[16, 6, 5, 5], float32[16])
+        graph = optimize(trace_function(gradients, types).graph)
+        assert batches_last(graph).nodes == graph.nodes
+
+
+@pytest.mark.parametrize("n", [8, 9])
+def test_the_turned_graph_computes_the_same(n):
+    x, k, b = numbers((n, 3, 8, 8), (5, 3, 3, 3), (5,))
+    graph = optimize(
+        trace_function(gradients, (float64[x.shape], float64[k.shape], float64[5])).graph
+    )
+    turned = batches_last(graph)
+    assert turned.nodes != graph.nodes
+    for got, want in zip(
+        reference.run(turned, [x, k, b]), reference.run(graph, [x, k, b]), strict=True
+    ):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("target", ["native", "portable"])
+@pytest.mark.parametrize(
+    ("n", "channels", "filters", "side", "size"),
+    [
+        (8, 1, 6, 12, 3),  # rows: 6
+        (9, 3, 7, 11, 3),  # runs that vectors do not divide
+        (10, 4, 13, 9, 2),  # the last rows once more; terms in two axes
+        (16, 7, 4, 8, 5),  # columns of dots: 4 and 3
+        (33, 2, 16, 7, 3),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_at_every_edge(n, channels, filters, side, size, dtype, target):
+    arrays = numbers(
+        (n, channels, side, side), (filters, channels, size, size), (filters,), dtype=dtype
+    )
+    wide = [a.astype(np.float64) for a in arrays]
+    types = [getattr(graphc, dtype)[a.shape] for a in arrays]
+    want = said(gradients, *wide)
+    value, parts = graphc.compile(gradients, *types, target=target)(*arrays)
+    for got, right in zip((value, *parts), want, strict=True):
+        tolerance = 2e-4 if dtype == "float32" else 1e-11
+        np.testing.assert_allclose(got, right, rtol=0, atol=tolerance * np.abs(right).max())
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_strides(stride):
+    x, k = numbers((8, 3, 13, 13), (5, 3, 3, 3))
+
+    def fn(x, k):
+        return graphc.grad(lambda x, k: np.sum(convolution(x, k, stride) ** 3), (0, 1))(x, k)
+
+    want = said(fn, x, k)
+    for got, right in zip(graphc.compile(fn, x, k)(x, k), want, strict=True):
+        np.testing.assert_allclose(got, right, rtol=1e-10, atol=1e-10)
+
+
+def test_the_loop_language_says_the_same():
+    types = (float64[8, 2, 9, 9], float64[4, 2, 2, 2], float64[4])
+    arrays = numbers(*(x.shape for x in types))
+    program = lowered(gradients, *types)
+    assert {(bool(x.left.taps), bool(x.right.taps)) for x in products(program)} >= {
+        (False, True),
+        (True, True),
+    }
+    want = said(gradients, *arrays)
+    for got, right in zip(loops_run.run(program, arrays), want, strict=True):
+        np.testing.assert_allclose(got, right, rtol=1e-10, atol=1e-10)
+
+
+def test_infinity_and_nan_stay_where_they_are():
+    """Vectors that do not divide a run meet some of its elements twice."""
+    x, k = numbers((9, 3, 10, 10), (4, 3, 3, 3))
+    x[3, 1, 4, 4], x[8, 2, 9, 9] = np.inf, np.nan
+
+    def fn(x, k):
+        return graphc.grad(lambda k: np.sum(convolution(x, k)))(k)
+
+    windows = sliding_window_view(x, (3, 3), axis=(2, 3))
+    want = np.broadcast_to(windows.sum(axis=(0, 2, 3)), k.shape)
+    got = graphc.compile(fn, x, k)(x, k)
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+    np.testing.assert_array_equal(np.isinf(got), np.isinf(want))
+    finite = np.isfinite(want)
+    np.testing.assert_allclose(got[finite], want[finite], rtol=1e-10)
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    arrays = numbers((16, 6, 16, 16), (16, 6, 5, 5), (16,), dtype=np.float32)
+    one, two = (graphc.compile(gradients, *arrays, threads=k)(*arrays) for k in (1, 2))
+    for a, b in zip((one[0], *one[1]), (two[0], *two[1]), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_node_does_not_join_a_loop_across_its_memory():
+    """y runs along its rows, whatever loop over the columns its producer has."""
+
+    def fn(x, b):
+        c = np.exp(b)
+        return c, x * c
+
+    program = lowered(fn, float32[40, 50], float32[50])
+    last = [x for x in statements(program.body) if isinstance(x, Loop)][-1]
+    assert last.extent == 50
