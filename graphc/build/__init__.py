@@ -187,16 +187,18 @@ def _asked(unit: Unit, binding: Binding, options: Options, role: str) -> str:
     return sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 
-LONG_UNIT = 20_000
+LONG_UNIT, ENDLESS_UNIT = 8_000, 20_000
 """Lines; compilers take minutes to optimise longer functions, as of a loop that was unrolled to
-10,000 steps, because registers are chosen in time quadratic in what is live."""
+10,000 steps: -O2 takes time that grows faster than they do, and from the second on so does -O1,
+because registers are chosen in time quadratic in what is live."""
 
 
 def _flags(unit: Unit, options: Options) -> tuple[str, ...]:
     """All that a kernel asks of a compiler."""
     level = ("-O1",) if options.optimize < 2 else ()  # of two levels the later counts
-    if unit.source.count("\n") > LONG_UNIT:
-        level = ("-O0",)
+    lines = unit.source.count("\n")
+    if lines > LONG_UNIT:
+        level = ("-O0",) if lines > ENDLESS_UNIT else ("-O1",)
     openmp = () if options.threads is None else (OPENMP_FLAG,)
     return (*target_flags(options.target), *FLAGS, *level, *openmp)
 

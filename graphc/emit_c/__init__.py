@@ -46,6 +46,7 @@ from graphc.types import dtype_of
 
 COLUMNS = 100
 NOTE_COLUMN = 44
+MOST_BASES = 500  # buffers that others are counted from
 RETURN = "    return ;"
 __all__ = ["CUnit", "emit"]
 
@@ -216,7 +217,7 @@ class _Writer:
                 self.printer.used.add(start)
             else:
                 start = self.place(buffer, laid)
-                if buffer.step == 0:
+                if buffer.step == 0 and len(laid) < MOST_BASES:
                     laid.append(buffer)
             self.put(f"{kind} *const {buffer.name} = {start};", 1, f"[{shape}]")
         if program.buffers:
@@ -229,7 +230,8 @@ class _Writer:
                 return other.name
         starts = [("workspace", buffer.offset)]
         starts += [(other.name, buffer.offset - other.offset) for other in laid]
-        written = [(base, self.printer.size(step)[0]) for base, step in starts]
+        size = self.printer.size
+        written = [(b, str(x) if isinstance(x, int) else size(x)[0]) for b, x in starts]
         ahead = [(base, step) for base, step in written if base == "workspace" or "-" not in step]
         base, step = min(ahead, key=lambda pair: (pair[1] != "0", len(pair[1])))
         if buffer.step != 0:

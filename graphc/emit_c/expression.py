@@ -27,7 +27,7 @@ from graphc.emit_c.functions import (
 )
 from graphc.errors import VerifyError
 from graphc.loops import Apply, Expr, Literal, Local, Position, Read
-from graphc.types import Atom, Dim, DType, Size, at_most
+from graphc.types import Atom, Dim, DType, Func, Size, at_most
 
 Text = tuple[str, int]
 """C text and the precedence of its outermost operator."""
@@ -47,6 +47,8 @@ class Printer:
     """The functions of <math.h> to call by a helper: those of such a loop, while it is written."""
     used: set[str] = field(default_factory=set)
     extents: dict[str, Size] = field(default_factory=dict)
+    outside: dict[Func, Text] = field(default_factory=dict)
+    """What is written of sizes outside of all loops, where many offsets are compared."""
     """Of the loops around what is being written."""
     watcher: str = ""
     """The parameter that traps write."""
@@ -190,6 +192,14 @@ class Printer:
         if isinstance(atom, str):
             self.used.add(atom)
             return atom, PRIMARY
+        if self.extents:  # what is positive depends on the loops around
+            return self.function(atom)
+        found = self.outside.get(atom)
+        if found is None:
+            found = self.outside[atom] = self.function(atom)
+        return found
+
+    def function(self, atom: Func) -> Text:
         a, b = self.size(atom.a), self.size(atom.b)
         if atom.kind in ("min", "max"):
             self.helpers.add((f"{atom.kind}imum", "i64"))

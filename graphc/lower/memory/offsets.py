@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from graphc.lower.memory.sweep import Span, in_order, meetings, peak
 from graphc.types import Dim, Monomial, Size, at_most, evaluate, floordiv, maximum, names
 
 ALIGNMENT = 64
@@ -18,6 +19,9 @@ SMALL = 1024
 """Bytes that do not count."""
 MOST_TOPS = 3
 MOST_MOVES, MOST_PAIRS = 20, 40_000
+MANY_PAIRS = 1_000_000
+"""Of arrays that live at once, as in a long unrolled loop and its gradient: more are not compared
+with one another, but placed as the program comes to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,11 @@ def lower_bound(found: Sequence[Life], dims: Mapping[str, int] = {}) -> int:
 
 
 def _bound(found: Sequence[Life], sizes: Sequence[int]) -> int:
-    pairs = list(zip(found, sizes, strict=True))
-    live = (sum(s for y, s in pairs if y.first <= x.first <= y.last) for x in found)
-    return max(live, default=0)
+    return peak(_spans(found), sizes)
+
+
+def _spans(found: Sequence[Life]) -> list[Span]:
+    return [(x.first, x.last) for x in found]
 
 
 Plan = tuple[dict[str, Size], Size]
@@ -88,6 +94,8 @@ ORDERS: tuple[Callable[[int, int, int], tuple[int, int]], ...] = (
 def _best(found: Sequence[Life], sizes: Sequence[int]) -> list[int]:
     """Offsets of arrays of known sizes. In each order what lies on top moves ahead a few times."""
     count = range(len(found))
+    if meetings(_spans(found)) > MANY_PAIRS:
+        return in_order(_spans(found), sizes)
     near = _near(found)
     enough = ENOUGH * _bound(found, sizes)
     left = MOST_PAIRS // max(1, sum(map(len, near)))

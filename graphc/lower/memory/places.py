@@ -11,6 +11,9 @@ from graphc.lower.memory.overlay import follows
 from graphc.lower.memory.tree import Block, life, touching, tree
 from graphc.types import DType, Size, product
 
+MOST_TOGETHER = 64
+"""Arrays in one place, each of which is compared with each: a long unrolled loop takes several."""
+
 
 @dataclass(frozen=True, slots=True)
 class Array:
@@ -92,6 +95,8 @@ class Places:
         if second[0] in self.lasting:
             first, second = second, first
         if first is second or second[0] in self.lasting:
+            return
+        if len(first) + len(second) > MOST_TOGETHER:
             return
         if all(self.agree(a, b) for a in first for b in second):
             first += second
