@@ -6,13 +6,11 @@ import functools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from graphc import (
     build,
     donation,
-    emit_dot,
-    emit_tex,
     passes,
     reference,
     resources,
@@ -22,14 +20,20 @@ from graphc import (
 from graphc import graph as core
 from graphc.digest import digest
 from graphc.donation import Donate
-from graphc.emit_c import CUnit, emit
 from graphc.errors import ArgumentError, DrawError, TraceError
 from graphc.interpreted import Interpreted
 from graphc.kernel import Flatten, Kernel, Unflatten
+from graphc.later import Later
 from graphc.loops import Argument, Program
-from graphc.lower import lower
 from graphc.options import Options, bytes_of, thread_count
 from graphc.trace import trace_function
+from graphc.units import CUnit
+
+if TYPE_CHECKING:
+    from graphc import emit_c, emit_dot, emit_tex, lower
+else:  # a kernel of the disk cache needs neither of them
+    emit_c, emit_dot = Later("graphc.emit_c"), Later("graphc.emit_dot")
+    emit_tex, lower = Later("graphc.emit_tex"), Later("graphc.lower")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -216,8 +220,8 @@ def in_c(graph: core.Graph, options: Options | None = None) -> tuple[Program, CU
     shown = graph.shown if isinstance(graph, Graph) else None
     best = passes.optimize(graph.plain if isinstance(graph, Graph) else graph)
     watched, sites = passes.trapped(best) if options and options.trap_nans else (best, ())
-    program = lower(watched, shown, options, sites)
-    return program, emit(program)
+    program = lower.lower(watched, shown, options, sites)
+    return program, emit_c.emit(program)
 
 
 def compile(

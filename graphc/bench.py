@@ -14,8 +14,8 @@ from graphc import trees
 from graphc.api import Graph, compile, trace
 from graphc.check import random_values
 from graphc.errors import ArgumentError, TraceError
-from graphc.kernel import Kernel, Profile
-from graphc.kernel.profiling import seconds_text
+from graphc.kernel import Kernel
+from graphc.kernel.profiling import Profile, seconds_text
 
 ROUNDS, BUDGET = 7, 0.02
 """How often each call is timed, and seconds of calls each time."""

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "graphc"
 
 # A unit is the first path component below graphc/: a file, or a folder. No exceptions.
 FLOORS = (
-    ("errors", "order"),
+    ("errors", "order", "later", "units"),
     ("sizes", "attributes", "options"),
     ("substitution",),
     ("types", "trees", "resources"),
@@ -73,6 +73,8 @@ def imports(
             base = ".".join(filter(None, (base, node.module)))
             longer = (f"{base}.{alias.name}" for alias in node.names)
             targets = [t if {t, f"{t}.__init__"} & known.keys() else base for t in longer]
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Later":
+            targets = [str(ast.literal_eval(node.args[0]))]
         else:
             targets = []
             deeper = inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -129,6 +131,14 @@ def test_imports_go_down() -> None:
         ({"types": "import graphc.graph", "graph": ""}, r"types:1: types \(floor \d+\) imports"),
         ({"types": "from .graph import Node", "graph": ""}, r"types:1: types \(floor \d+\)"),
         ({"types": "from . import graph", "graph": ""}, r"types:1: types \(floor \d+\)"),
+        (
+            {
+                "types": "from graphc.later import Later\nx = Later('graphc.graph')",
+                "graph": "",
+                "later": "",
+            },
+            r"types:2: types \(floor \d+\) imports",
+        ),
         ({"graph": "import graphc"}, r"graph:1: graph \(floor \d+\) imports graphc"),
         ({"loops": "from graphc import graph", "graph": ""}, r"loops:1: .* \(floor \d+\) imports"),
         ({"ops/__init__": "", "ops/a": "from ..cli import main", "cli": ""}, r"ops\.a:1: ops"),

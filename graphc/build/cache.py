@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -21,8 +20,15 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from graphc.errors import BuildError
+from graphc.later import Later
+
+if TYPE_CHECKING:
+    import tempfile
+else:
+    tempfile = Later("tempfile")
 
 SUFFIX, PROGRAM = ".so", ".program"
 DEFAULT_BYTES = 512 << 20

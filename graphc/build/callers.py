@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import subprocess
 import sys
 import threading
 from contextlib import suppress
@@ -15,6 +14,7 @@ from hashlib import sha256
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from graphc.build.modules import load_module
 from graphc.errors import BuildError
 from graphc.options import bytes_of
 from graphc.resources import PACKAGE, bytecode_folder, template_folder
+
+if TYPE_CHECKING:
+    import subprocess
 
 SOURCE = "caller.c"
 NAME = "_caller"

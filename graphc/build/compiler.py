@@ -6,7 +6,6 @@ import os
 import platform
 import shlex
 import shutil
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterable, Sequence
@@ -14,8 +13,15 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from graphc.errors import BuildError
+from graphc.later import Later
+
+if TYPE_CHECKING:
+    import subprocess
+else:
+    subprocess = Later("subprocess")
 
 FLAGS = (
     "-std=c11",

@@ -43,23 +43,13 @@ from graphc.loops import (
 from graphc.loops_homes import in_place
 from graphc.resources import render
 from graphc.types import dtype_of
+from graphc.units import CUnit
 
 COLUMNS = 100
 NOTE_COLUMN = 44
 MOST_BASES = 500  # buffers that others are counted from
 RETURN = "    return ;"
 __all__ = ["CUnit", "emit"]
-
-
-@dataclass(frozen=True, slots=True)
-class CUnit:
-    """The C of one program."""
-
-    name: str
-    declarations: str
-    """The prototypes: what the header wraps and cffi reads."""
-    source: str
-    header: str
 
 
 def emit(program: Program) -> CUnit:

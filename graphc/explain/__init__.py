@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphc.errors import ArgumentError
-from graphc.explain import pages
-from graphc.explain.derivation import Solution, pose, solve
-from graphc.explain.writing import Page, Writer
-from graphc.maths.latex import Latex
-from graphc.maths.layout import Style
-from graphc.maths.mathml import MathML
-from graphc.maths.plain import Plain
+from graphc.later import Later
 from graphc.trace import trace_function
+
+if TYPE_CHECKING:
+    from graphc.explain import derivation, pages, writing
+    from graphc.explain.derivation import Solution
+    from graphc.explain.writing import Page
+    from graphc.maths import latex, layout, mathml, plain
+else:
+    derivation, pages = Later("graphc.explain.derivation"), Later("graphc.explain.pages")
+    writing, latex = Later("graphc.explain.writing"), Later("graphc.maths.latex")
+    mathml, plain = Later("graphc.maths.mathml"), Later("graphc.maths.plain")
 
 
 class Derivation:
@@ -26,17 +30,17 @@ class Derivation:
     @property
     def text(self) -> str:
         """Unicode for a terminal."""
-        return pages.text(self._written(Plain, "sigmoid"))
+        return pages.text(self._written(plain.Plain, "sigmoid"))
 
     @property
     def latex(self) -> str:
         """A section for a document that loads amsmath."""
-        return pages.latex(self._written(Latex, r"\operatorname{sigmoid}"))
+        return pages.latex(self._written(latex.Latex, r"\operatorname{sigmoid}"))
 
     @property
     def html(self) -> str:
         """A page that needs no network: MathML and its own style sheet."""
-        return pages.html(self._written(MathML, "sigmoid"))
+        return pages.html(self._written(mathml.MathML, "sigmoid"))
 
     def save(self, path: str | Path) -> Path:
         """Write the derivation; the suffix says as what: .html, .tex, or .txt and .md for text.
@@ -62,15 +66,15 @@ class Derivation:
         return f"<derivation of {self._solution.problem.graph.name} with respect to {wanted}>"
 
     def _repr_html_(self) -> str:
-        return pages.body(self._written(MathML, "sigmoid"))
+        return pages.body(self._written(mathml.MathML, "sigmoid"))
 
     def _repr_latex_(self) -> str:
         return self.latex
 
-    def _written(self, style: Callable[..., Style], spelled: str) -> Page:
+    def _written(self, style: Callable[..., layout.Style], spelled: str) -> Page:
         """The page in one style; a variable called sigma keeps σ for itself."""
         taken = "sigma" in self._solution.problem.names.values()
-        return Writer(self._solution, style(spelled) if taken else style()).page()
+        return writing.Writer(self._solution, style(spelled) if taken else style()).page()
 
 
 def explain(
@@ -99,7 +103,7 @@ def explain(
     traced = trace_function(fn, examples, keywords)
     wanted = [wrt] if isinstance(wrt, str) else wrt
     known = [given] if isinstance(given, str) else list(given)
-    return Derivation(solve(pose(traced.graph, traced.shown, wanted, known)))
+    return Derivation(derivation.solve(derivation.pose(traced.graph, traced.shown, wanted, known)))
 
 
 __all__ = ["Derivation", "explain"]

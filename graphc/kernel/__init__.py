@@ -19,13 +19,19 @@ from graphc.kernel.arguments import (
     donated,
     output_shapes,
 )
-from graphc.kernel.profiling import Profile, profile
 from graphc.kernel.traps import told_by, untrapped
+from graphc.later import Later
 from graphc.loops import Program
 from graphc.options import Options
 from graphc.types import Size, evaluate
 
-__all__ = ["Bound", "Flatten", "Kernel", "Profile", "Unflatten"]
+if TYPE_CHECKING:
+    from graphc.kernel import profiling
+    from graphc.kernel.profiling import Profile
+else:
+    profiling = Later("graphc.kernel.profiling")
+
+__all__ = ["Bound", "Flatten", "Kernel", "Unflatten"]
 
 Flatten = Callable[[tuple[Any, ...], dict[str, Any]], Sequence[Any]]
 Unflatten = Callable[[Sequence[Any]], Any]
@@ -223,7 +229,7 @@ class Kernel:
             )
         inputs = convert(program, self._solutions, self._leaves(args, kwargs))
         dims = dimensions(program, self._solutions, inputs)
-        return profile(program, self.graph, self._options, inputs, dims)
+        return profiling.profile(program, self.graph, self._options, inputs, dims)
 
     @property
     def name(self) -> str:

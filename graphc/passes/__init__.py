@@ -9,16 +9,22 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from graphc.graph import Graph, verify
+from graphc.later import Later
 from graphc.passes.merge import merge
 from graphc.passes.postpone import postpone
 from graphc.passes.record import record
-from graphc.passes.traps import watch
 from graphc.rewrite import foreign, rewrite, touches
 from graphc.rules import DISSOLVE, EXACT, FAST, GUARD, RELEASE, STABLE
 from graphc.sites import Site
 from graphc.trace.names import unwatched
+
+if TYPE_CHECKING:
+    from graphc.passes import traps
+else:  # few ask for them
+    traps = Later("graphc.passes.traps")
 
 Pass = Callable[[Graph], Graph]
 
@@ -87,7 +93,7 @@ def optimize(graph: Graph, fast: bool = False) -> Graph:
 def trapped(graph: Graph) -> tuple[Graph, tuple[Site, ...]]:
     """An optimised graph that notes where its first nan or infinity is made, and the places that
     are watched."""
-    watched, sites = watch(graph)
+    watched, sites = traps.watch(graph)
     return run((share,), watched), sites
 
 
