@@ -14,6 +14,7 @@ from typing import Any
 
 from graphc.errors import ArgumentError
 from graphc.graph import Graph
+from graphc.types import TensorType
 
 Donate = str | int | Sequence[str | int]
 
@@ -33,7 +34,7 @@ def pairs(
         ArgumentError: no such argument, a number, or no result fits.
     """
     wanted = [donate] if isinstance(donate, str | int) else list(donate)
-    places, paths = _places(in_tree, graph), _paths(out_tree, graph)
+    places, takers = _places(in_tree, graph), _Takers(graph, _paths(out_tree, graph), shown)
     found: dict[int, int] = {}
     for one in wanted:
         slots = _slots(graph, places, shown, one)
@@ -47,7 +48,7 @@ def pairs(
             )
         for i in arrays:
             if i not in found:
-                found[i] = _taker(graph, paths, shown, i, set(found.values()))
+                found[i] = takers.taker(i, set(found.values()))
     return tuple(sorted(found.items()))
 
 
@@ -103,33 +104,43 @@ def _paths(out_tree: Any, graph: Graph) -> list[str]:
     return [accessor.codify("") for accessor in out_tree.accessors()]
 
 
-def _taker(
-    graph: Graph, paths: Sequence[str], shown: Sequence[str], i: int, taken: set[int]
-) -> int:
-    """The output that takes the memory of input i."""
-    name, path = _split(shown[i])
+class _Takers:
+    """Inputs and outputs by what may bring them together."""
 
-    def fits(output: str) -> bool:
-        return output.endswith(path) if path else re.fullmatch(r"(\[\d+\])?", output) is not None
+    def __init__(self, graph: Graph, paths: Sequence[str], shown: Sequence[str]) -> None:
+        self.graph, self.paths, self.shown = graph, paths, shown
+        self.typed: dict[TensorType, list[int]] = {}
+        for j, y in enumerate(graph.outputs):
+            self.typed.setdefault(y.type, []).append(j)
+        self.rivals: dict[tuple[TensorType, str], list[int]] = {}
+        for k, x in enumerate(graph.inputs):
+            self.rivals.setdefault((x.type, _split(shown[k])[1]), []).append(k)
 
-    wanted = graph.inputs[i].type
-    typed = [j for j, y in enumerate(graph.outputs) if y.type == wanted]
-    placed = [j for j in typed if fits(paths[j])]
-    rivals = [
-        k for k, x in enumerate(graph.inputs) if x.type == wanted and _split(shown[k])[1] == path
-    ]
-    if len(rivals) == len(placed) and placed[rivals.index(i)] not in taken:
-        return placed[rivals.index(i)]
-    for chosen in (placed, typed):
-        left = [j for j in chosen if j not in taken]
-        named = [j for j in left if name in re.split(r"_|\d+", graph.output_names[j])]
-        if left:
-            return (named or left)[0]
-    results = ", ".join(
-        f"{output}: {y.type}" for output, y in zip(graph.output_names, graph.outputs, strict=True)
-    )
-    spoken_for = "no result is left that is" if typed else "no result is"
-    raise ArgumentError(
-        f"argument {shown[i]!r} of {graph.name} cannot be donated: {spoken_for} {wanted} "
-        f"as it is, to take its memory ({results}); return its new value, or do not donate it"
-    )
+    def taker(self, i: int, taken: set[int]) -> int:
+        """The output that takes the memory of input i."""
+        name, path = _split(self.shown[i])
+
+        def fits(output: str) -> bool:
+            return (
+                output.endswith(path) if path else re.fullmatch(r"(\[\d+\])?", output) is not None
+            )
+
+        wanted = self.graph.inputs[i].type
+        typed = self.typed.get(wanted, [])
+        placed = [j for j in typed if fits(self.paths[j])]
+        rivals = self.rivals[wanted, path]
+        if len(rivals) == len(placed) and placed[rivals.index(i)] not in taken:
+            return placed[rivals.index(i)]
+        for chosen in (placed, typed):
+            left = [j for j in chosen if j not in taken]
+            named = [j for j in left if name in re.split(r"_|\d+", self.graph.output_names[j])]
+            if left:
+                return (named or left)[0]
+        outputs = zip(self.graph.output_names, self.graph.outputs, strict=True)
+        results = ", ".join(f"{output}: {y.type}" for output, y in outputs)
+        spoken_for = "no result is left that is" if typed else "no result is"
+        raise ArgumentError(
+            f"argument {self.shown[i]!r} of {self.graph.name} cannot be donated: {spoken_for} "
+            f"{wanted} as it is, to take its memory ({results}); return its new value, or do not "
+            "donate it"
+        )
