@@ -23,7 +23,7 @@ from graphc.transform import (
     vjp,
     vmap,
 )
-from graphc.types import bool_, float32, float64, int32, int64
+from graphc.types import bfloat16, bool_, float16, float32, float64, int32, int64
 
 __version__ = "0.1.0"
 
@@ -36,6 +36,7 @@ __all__ = [
     "Pattern",
     "Report",
     "at",
+    "bfloat16",
     "bool_",
     "check",
     "checkpoint",
@@ -44,6 +45,7 @@ __all__ = [
     "custom_derivative",
     "errors",
     "explain",
+    "float16",
     "float32",
     "float64",
     "fori_loop",

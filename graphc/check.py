@@ -13,7 +13,7 @@ from graphc.api import Graph, compile, trace
 from graphc.errors import CheckError, TraceError
 from graphc.trace import Tensor, inline, leaf_type
 from graphc.transform import jvp, vjp
-from graphc.types import DType, TensorType, evaluate
+from graphc.types import DType, TensorType, dtype_of, evaluate, float64
 
 Array = np.ndarray[Any, Any]
 
@@ -175,7 +175,8 @@ def _limit(array: Array, tolerance: float | None) -> float:
 
 
 def _eps(array: Array) -> float:
-    return float(np.finfo(array.dtype if array.dtype.kind == "f" else np.float64).eps)
+    dtype = dtype_of(array.dtype)
+    return float((dtype if dtype.kind == "f" else float64).limits.eps)
 
 
 def _scale(*arrays: Array) -> float:

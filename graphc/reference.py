@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import ArgumentError
-from graphc.graph import Array, Graph, Node, Param, Params
-from graphc.types import Dim, evaluate
+from graphc.graph import Array, Graph, Leaf, Node, Param, Params, Part, Region, View
+from graphc.types import Dim, bfloat16, evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,22 @@ def run_nodes(
             )
     for node in graph.nodes:
         if node not in values:
-            operands = (values[x] for x in node.operands)
-            values[node] = node.op.evaluate(fixed(node.params, sizes), *operands)
+            operands = [values[x] for x in node.operands]
+            if _is_foreign(node):  # as float32, which then is rounded
+                operands = [
+                    x.astype(np.float32) if kind.dtype is bfloat16 else x
+                    for x, kind in zip(operands, node.operands, strict=True)
+                ]
+            found = node.op.evaluate(fixed(node.params, sizes), *operands)
+            values[node] = found.astype(node.dtype.numpy) if _is_foreign(node) else found
     return values
+
+
+def _is_foreign(node: Node) -> bool:
+    """Whether NumPy itself does not know the numbers that are computed with."""
+    if isinstance(node.op.element, Region | Part | View | Leaf) or node.op.name == "cast":
+        return False
+    return any(x.dtype is bfloat16 for x in (node, *node.operands))
 
 
 def fixed(params: Params, sizes: Mapping[str, int]) -> Mapping[str, Any]:

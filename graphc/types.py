@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 
@@ -44,11 +46,13 @@ __all__ = [
     "as_size",
     "at_most",
     "below",
+    "bfloat16",
     "bool_",
     "broadcast_shapes",
     "bundle",
     "dtype_of",
     "evaluate",
+    "float16",
     "float32",
     "float64",
     "floordiv",
@@ -81,8 +85,23 @@ class DType:
         return TensorType(self, tuple(as_size(size) for size in sizes))
 
     @property
+    def is_half(self) -> bool:
+        """Whether it only stores numbers, which are computed with as float32."""
+        return self.kind == "f" and self.bytes == 2
+
+    @property
     def numpy(self) -> np.dtype[np.generic]:
-        return np.dtype(self.name)
+        """NumPy's dtype; that of bfloat16 comes with the package ml_dtypes.
+
+        Raises:
+            DTypeError: ml_dtypes is not installed.
+        """
+        return np.dtype(self.name if self.name != "bfloat16" else _ml_dtypes().bfloat16)
+
+    @property
+    def limits(self) -> Any:
+        """NumPy's finfo of a floating-point type."""
+        return np.finfo(self.name) if self.name != "bfloat16" else _ml_dtypes().finfo("bfloat16")
 
     def __str__(self) -> str:
         return self.name
@@ -93,19 +112,34 @@ class DType:
 bool_ = DType("bool", "b", 1)
 int32 = DType("int32", "i", 4)
 int64 = DType("int64", "i", 8)
+float16 = DType("float16", "f", 2)
+bfloat16 = DType("bfloat16", "f", 2)
+"""The upper half of a float32: 8 bits of precision, float32's range."""
 float32 = DType("float32", "f", 4)
 float64 = DType("float64", "f", 8)
-DTYPES: dict[str, DType] = {d.name: d for d in (bool_, int32, int64, float32, float64)}
+DTYPES: dict[str, DType] = {
+    d.name: d for d in (bool_, int32, int64, float16, bfloat16, float32, float64)
+}
 
 
-_BY_NUMPY = {np.dtype(name): dtype for name, dtype in DTYPES.items()}
+_BY_NUMPY = {np.dtype(name): dtype for name, dtype in DTYPES.items() if name != "bfloat16"}
+
+
+@cache
+def _ml_dtypes() -> Any:
+    try:
+        return importlib.import_module("ml_dtypes")  # only who stores bfloat16 needs it
+    except ImportError:
+        raise DTypeError(
+            "bfloat16 arrays need the package ml_dtypes: pip install ml_dtypes, or use float16"
+        ) from None
 
 
 def dtype_of(dtype: object) -> DType:
     """graphc's dtype for anything np.dtype() understands.
 
     Raises:
-        DTypeError: a dtype graphc does not have (float16, complex128, uint8, object, ...).
+        DTypeError: a dtype graphc does not have (complex128, uint8, object, ...).
     """
     if isinstance(dtype, DType):
         return dtype

@@ -28,8 +28,12 @@
 typedef void Run(const void *const *in, const int64_t *dims, void *const *out, void *workspace);
 typedef void Measure(const int64_t *dims, int64_t *sizes);
 
-typedef enum { BOOL, INT32, INT64, FLOAT32, FLOAT64 } Kind;
-static const int number_of[] = {NPY_BOOL, NPY_INT32, NPY_INT64, NPY_FLOAT32, NPY_FLOAT64};
+typedef enum { BOOL, INT32, INT64, FLOAT32, FLOAT64, FLOAT16, BFLOAT16 } Kind;
+/* NumPy has no bfloat16: whoever brings it says what its number is. */
+static int number_of[] = {
+    NPY_BOOL, NPY_INT32, NPY_INT64, NPY_FLOAT32, NPY_FLOAT64, NPY_HALF, NPY_NOTYPE
+};
+static const size_t bytes_of[] = {1, 4, 8, 4, 8, 2, 2};
 
 /* An input or output. A size below 0 is not known before the call: ~size counts the measured. */
 typedef struct {
@@ -64,6 +68,7 @@ typedef union {
     int64_t int64;
     float float32;
     double float64;
+    uint16_t half;
 } Value;
 
 /* One call: what goes to the kernel, and what it is made of. */
@@ -210,6 +215,8 @@ static inline const void *take_number(PyObject *object, Kind kind, Value *number
     case INT64: taken = take_int64(object, &number->int64); break;
     case FLOAT32: taken = take_float32(object, &number->float32); break;
     case FLOAT64: taken = take_float64(object, &number->float64); break;
+    case FLOAT16:
+    case BFLOAT16: break;
     }
     return taken ? number : NULL;
 }
@@ -424,7 +431,7 @@ static PyObject *limit(PyObject *module, PyObject *nothing)
 
 static PyObject *new_array(const Slot *slot, npy_intp *shape)
 {
-    size_t bytes = slot->kind == BOOL ? 1 : slot->kind == INT32 || slot->kind == FLOAT32 ? 4 : 8;
+    size_t bytes = bytes_of[slot->kind];
     for (int axis = 0; axis < slot->rank; ++axis)
         bytes *= shape[axis] > 0 ? (size_t)shape[axis] : 0;
     if (bytes < LARGE || bytes > spare_limit)
@@ -473,6 +480,16 @@ static int make_outputs(const Plan *plan, Frame *frame, PyObject *const *in)
         return made;                                                                      \
     } while (0)
 
+static PyObject *make_bfloat16(const Value *x)
+{
+    PyArray_Descr *type = PyArray_DescrFromType(number_of[BFLOAT16]);
+    if (!type)
+        return NULL;
+    PyObject *made = PyArray_Scalar((void *)&x->half, type, NULL);
+    Py_DECREF(type);
+    return made;
+}
+
 static inline PyObject *make_scalar(Kind kind, const Value *x)
 {
     switch (kind) {
@@ -481,6 +498,8 @@ static inline PyObject *make_scalar(Kind kind, const Value *x)
     case INT64: MAKE_SCALAR(Int64, x->int64);
     case FLOAT32: MAKE_SCALAR(Float32, x->float32);
     case FLOAT64: MAKE_SCALAR(Float64, x->float64);
+    case FLOAT16: MAKE_SCALAR(Half, x->half);
+    case BFLOAT16: return make_bfloat16(x);
     }
     return NULL;
 }
@@ -1002,7 +1021,19 @@ static PyObject *quicken(PyObject *module, PyObject *object)
     Py_RETURN_NONE;
 }
 
+/* bfloat16(number): NumPy's number of that type. */
+static PyObject *bfloat16(PyObject *module, PyObject *object)
+{
+    (void)module;
+    const long number = PyLong_AsLong(object);
+    if (number == -1 && PyErr_Occurred())
+        return NULL;
+    number_of[BFLOAT16] = (int)number;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef module_methods[] = {
+    {"bfloat16", bfloat16, METH_O, NULL},
     {"quicken", quicken, METH_O, NULL},
     {"keep", keep, METH_O, NULL},
     {"limit", limit, METH_NOARGS, NULL},

@@ -265,6 +265,8 @@ static ${ inline } float ${ helper }_f32(float x${ ", float y" if two else "" })
     return (float)${ helper }_f64((double)x${ ", (double)y" if two else "" });
 }
 
+/*% elif helper in halves %*/
+/*% include "halves.c" %*/
 /*% else %*/
 /*% include "maths/bits.c" %*/
 /*% include "maths/exponential.c" %*/

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from graphc.build.binding import TOLD, Binding, Solution, bind, solve
+from graphc.build.binding import KINDS, TOLD, Binding, Solution, bind, solve
 from graphc.build.cache import (
     SUFFIX,
     CacheWarning,
@@ -25,7 +25,7 @@ from graphc.build.cache import (
     store,
     work_folder,
 )
-from graphc.build.callers import begin, caller
+from graphc.build.callers import begin, caller, introduce
 from graphc.build.compiler import (
     FLAGS,
     LINK_FLAGS,
@@ -47,6 +47,7 @@ from graphc.build.programs import remember
 from graphc.errors import BuildError
 from graphc.loops import Program
 from graphc.options import Options
+from graphc.types import bfloat16
 
 __all__ = [
     "TOLD",
@@ -100,6 +101,9 @@ class Loaded:
         Raises:
             BuildError: the library cannot be loaded.
         """
+        kinds = {kind for kind, _ in (*self.binding.inputs, *self.binding.outputs)}
+        if KINDS.index("bfloat16") in kinds:
+            introduce(bfloat16)
         try:
             caller._prepare(str(self.path), *self.binding.plan(), direct)
         except ImportError as error:

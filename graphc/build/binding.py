@@ -17,9 +17,9 @@ HELPERS = {
     "min": "graphc_smaller",
     "max": "graphc_larger",
 }
-KINDS = ("bool", "int32", "int64", "float32", "float64")
+KINDS = ("bool", "int32", "int64", "float32", "float64", "float16", "bfloat16")
 """In the order of caller.c."""
-C_TYPES = ("bool", "int32_t", "int64_t", "float", "double")
+C_TYPES = ("bool", "int32_t", "int64_t", "float", "double", "uint16_t", "uint16_t")
 
 TOLD = 14
 """How many numbers tell what a trap caught: whether anything, the site, the value, the element, how

@@ -31,6 +31,7 @@ from graphc.build.modules import load_module
 from graphc.errors import BuildError
 from graphc.options import bytes_of
 from graphc.resources import PACKAGE, bytecode_folder, template_folder
+from graphc.types import DType
 
 if TYPE_CHECKING:
     import subprocess
@@ -100,6 +101,11 @@ def caller() -> ModuleType:
             return _loaded(making.place)
         except ImportError as error:
             raise BuildError(f"{SOURCE} was compiled and cannot be loaded: {error}") from None
+
+
+def introduce(dtype: DType) -> None:
+    """Tells the caller the number by which NumPy knows a dtype that is not its own: bfloat16."""
+    caller().bfloat16(dtype.numpy.num)
 
 
 def _loaded(path: Path) -> ModuleType:

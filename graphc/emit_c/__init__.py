@@ -10,7 +10,7 @@ import numpy as np
 
 from graphc.emit_c.expression import Printer, literal
 from graphc.emit_c.functions import C_TYPES
-from graphc.emit_c.helpers import IN_DOUBLE, LIMITED, VECTOR, definitions, inlines
+from graphc.emit_c.helpers import HALVES, IN_DOUBLE, LIMITED, VECTOR, definitions, inlines
 from graphc.emit_c.independent import Memory, is_independent, memory_of
 from graphc.emit_c.lanes import is_vector, lane_sums
 from graphc.emit_c.limits import flag_type, limited_arguments, looks
@@ -87,6 +87,7 @@ def emit(program: Program) -> CUnit:
         "body": "\n".join(writer.lines),
         "tables": [_table(table) for table in program.tables],
         "in_double": IN_DOUBLE,
+        "halves": HALVES,
         "helpers": definitions(printer.helpers, printer.looped),
         "inline": "GRAPHC_INLINE" if inlines(printer.looped) else "inline",
         "dims": program.dims,

@@ -147,6 +147,8 @@ class Printer:
         source = value.dtype
         if dtype == source:
             return inner
+        if source.is_half or dtype.is_half:
+            return self.half(inner, source, dtype)
         if dtype.kind == "b":
             zero = literal(0.0 if source.kind == "f" else 0, source)
             return f"{_at(inner, RELATION)} != {zero}", EQUALITY
@@ -155,6 +157,13 @@ class Printer:
             self.helpers.add((f"to_{suffix}", SUFFIX[str(source)]))
             return f"to_{suffix}_{SUFFIX[str(source)]}({inner[0]})", PRIMARY
         return f"({C_TYPES[str(dtype)]}){_at(inner, UNARY)}", UNARY
+
+    def half(self, inner: Text, source: DType, dtype: DType) -> Text:
+        """From the bits of a half to a float, or to them from a float or a double."""
+        way, half = ("from", source) if source.is_half else ("to", dtype)
+        key = (f"{way}_{SUFFIX[str(half)]}", SUFFIX[str(dtype if source.is_half else source)])
+        (self.looped if self.vector else self.helpers).add(key)
+        return f"{key[0]}_{key[1]}({inner[0]})", PRIMARY
 
     # --- sizes ---------------------------------------------------------------------------------
 
@@ -250,6 +259,8 @@ def literal(value: bool | int | float, dtype: DType) -> str:
         if value == low:
             return f"INT{8 * dtype.bytes}_MIN"
         return str(int(value)) if abs(value) < 2**31 else f"INT64_C({int(value)})"
+    if dtype.is_half:
+        return f"0x{half_bits(value, dtype):04x}"
     single = str(dtype) == "float32"
     if math.isnan(value):
         return "NAN" if single else "(double)NAN"
@@ -259,3 +270,10 @@ def literal(value: bool | int | float, dtype: DType) -> str:
     if "e" not in text and "." not in text:
         text += ".0"
     return text + ("f" if single else "")
+
+
+def half_bits(value: float, dtype: DType) -> int:
+    """The 16 bits of a number that the half holds exactly."""
+    if dtype.name == "float16":
+        return int(np.float16(value).view(np.uint16))
+    return int(np.float32(value).view(np.uint32)) >> 16

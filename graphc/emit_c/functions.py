@@ -11,10 +11,20 @@ C_TYPES = {
     "bool": "bool",
     "int32": "int32_t",
     "int64": "int64_t",
+    "float16": "uint16_t",
+    "bfloat16": "uint16_t",
     "float32": "float",
     "float64": "double",
 }
-SUFFIX = {"bool": "b", "int32": "i32", "int64": "i64", "float32": "f32", "float64": "f64"}
+SUFFIX = {
+    "bool": "b",
+    "int32": "i32",
+    "int64": "i64",
+    "float16": "f16",
+    "bfloat16": "bf16",
+    "float32": "f32",
+    "float64": "f64",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,12 @@ CALLS: dict[str, tuple[str, ...]] = {
     # templates/helpers.c
     "polygamma": (),
     "wrap_index": (),
+    # templates/halves.c
+    "odd": ("bits_f32",),
+    "from_f16": ("bits",),
+    "from_bf16": ("bits",),
+    "to_f16": ("bits",),
+    "to_bf16": ("bits",),
 }
 """Every helper and those it calls, of its own dtype unless a suffix says otherwise, in the order
 of their definitions."""
@@ -92,11 +98,14 @@ OTHERWISE: dict[Key, tuple[str, ...]] = {
     ("sin", "f32"): ("turned", "muladd_f64", "whole_f64"),
     ("cos", "f32"): ("turned", "muladd_f64", "whole_f64"),
     ("exp2", "f32"): SCALED,
+    ("to_f16", "f64"): ("odd", "to_f16_f32"),
+    ("to_bf16", "f64"): ("odd", "to_bf16_f32"),
     ("power", "i32"): ("multiply",),
     ("power", "i64"): ("multiply",),
     ("power", "f32"): ("exp2_f64", "log2_f64"),
 }
 """Where the form of one dtype calls others than the table says."""
+HALVES = frozenset(("odd", "from_f16", "from_bf16", "to_f16", "to_bf16"))
 LIMITED = frozenset(("sin", "cos", "tan"))
 """Those of them that hold for |x| <= LIMIT only. A loop that meets more calls <math.h>."""
 LIMIT = 2.0**20
@@ -130,17 +139,25 @@ def definitions(used: set[Key], looped: set[Key]) -> list[Key]:
             callees = OTHERWISE.get(key, CALLS[helper])
             todo += [_key(callee, suffix) for callee in callees]
     order = list(CALLS)
-    return sorted(wanted, key=lambda key: (order.index(key[0]), key[1] != "f64", key[1]))
+
+    def place(key: Key) -> tuple[int, bool, str]:
+        helper, suffix = key
+        first = "f32" if helper in HALVES else "f64"
+        return order.index(helper), suffix != first, suffix
+
+    return sorted(wanted, key=place)
 
 
 def inlines(looped: set[Key]) -> bool:
     """Whether a loop worth vectorising calls a function of templates/maths/: compilers give up on
     putting its body in place of the call where the calling function is long, so they are told."""
-    maths = (VECTOR - {"fmax", "fmin"}) | BORROWERS
+    maths = (VECTOR - {"fmax", "fmin"}) | BORROWERS | HALVES
     return any(helper in maths for helper, _ in looped)
 
 
 def _key(callee: str, suffix: str) -> Key:
     """ "whole_f64" or, of the caller's own dtype, "whole"."""
-    helper, _, own = callee.rpartition("_f64")
-    return (helper, "f64") if helper and not own else (callee, suffix)
+    for own in ("f32", "f64"):
+        if callee.endswith(f"_{own}"):
+            return callee.removesuffix(f"_{own}"), own
+    return callee, suffix

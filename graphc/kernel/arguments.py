@@ -16,7 +16,7 @@ import numpy as np
 from graphc.build import Solution
 from graphc.errors import ArgumentError
 from graphc.loops import Argument, Program
-from graphc.types import TensorType, evaluate
+from graphc.types import DType, TensorType, bfloat16, evaluate
 
 Array = np.ndarray[Any, Any]
 Solutions = tuple[Solution, ...]
@@ -64,7 +64,7 @@ def _check_donated(program: Program, leaves: Sequence[object], arrays: Sequence[
             raise ArgumentError(
                 f"{about} and must be an array {wanted}, not {_described(leaf)} that would be "
                 f"converted: its new value would go to a copy; pass np.array({x.shown}, "
-                f"np.{x.type.dtype}, order='C') and go on with that array"
+                f"{_spelled(x.type.dtype)}, order='C') and go on with that array"
             )
         if not array.flags.writeable:
             raise ArgumentError(
@@ -118,7 +118,7 @@ def _convert(kernel: str, x: Argument, value: object) -> Array:
         raise ArgumentError(
             f"argument {x.shown!r} of {kernel} must be {x.type}, not this {_kind(value)}: {error}"
         ) from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf" and array.dtype != x.type.dtype.numpy:
         if type(value) is int:
             raise _out_of_range(kernel, x, value)
         raise ArgumentError(
@@ -141,7 +141,8 @@ def _check_dtype(kernel: str, x: Argument, value: object, array: Array) -> None:
     target = x.type.dtype.numpy
     if np.can_cast(array.dtype, target, "safe"):
         return
-    remedy = f"{x.shown}.astype(np.{target})" if x.type.rank else f"np.{target}({x.shown})"
+    spelled = _spelled(x.type.dtype)
+    remedy = f"{x.shown}.astype({spelled})" if x.type.rank else f"{spelled}({x.shown})"
     if x.type.dtype.kind == "b":
         remedy = f"{x.shown} != 0"
     raise ArgumentError(
@@ -154,15 +155,16 @@ def _from_python(kernel: str, x: Argument, value: object, array: Array) -> Array
     """Python numbers have no width: what counts is their kind, and that the value fits."""
     target = x.type.dtype.numpy
     ranks = {"b": 0, "i": 1, "u": 1, "f": 2}
-    if ranks[array.dtype.kind] > ranks[target.kind] and array.size:
-        remedy = {"b": "bool", "i": "int"}[target.kind]
+    kind = x.type.dtype.kind
+    if ranks[array.dtype.kind] > ranks[kind] and array.size:
+        remedy = {"b": "bool", "i": "int"}[kind]
         raise ArgumentError(
             f"argument {x.shown!r} of {kernel} must be {x.type}, not {_described(value)}, "
             f"which does not convert without loss; convert with {remedy}() if that is what you mean"
         )
     with np.errstate(over="ignore"):
         narrow = array.astype(target)
-    if target.kind == "f":
+    if kind == "f":
         fits = bool(np.all(np.isfinite(narrow) | ~np.isfinite(array.astype(np.float64))))
     else:
         fits = bool(np.all(narrow == array))
@@ -265,24 +267,24 @@ def _check_output(kernel: str, y: Argument, shape: tuple[int, ...], array: objec
     if type(array) is not np.ndarray:
         raise ArgumentError(
             f"{place} must be a NumPy array {wanted}, not {_kind(array)}; pass "
-            f"np.empty({shape}, np.{y.type.dtype})"
+            f"np.empty({shape}, {_spelled(y.type.dtype)})"
         )
     if array.dtype != y.type.dtype.numpy:
         raise ArgumentError(
             f"{place} must be {wanted}, not {array.dtype}{list(array.shape)}; pass "
-            f"np.empty({shape}, np.{y.type.dtype})"
+            f"np.empty({shape}, {_spelled(y.type.dtype)})"
         )
     if array.shape != shape:
         raise ArgumentError(
             f"{place} must be {wanted}, not {array.dtype}{list(array.shape)}; "
-            f"pass np.empty({shape}, np.{y.type.dtype})"
+            f"pass np.empty({shape}, {_spelled(y.type.dtype)})"
         )
     if not array.flags.writeable:
         raise ArgumentError(f"{place} is read-only; pass an array that may be written")
     if not array.flags.carray:
         raise ArgumentError(
-            f"{place} is not contiguous and aligned; pass np.empty({shape}, np.{y.type.dtype}) and "
-            "copy from it"
+            f"{place} is not contiguous and aligned; pass np.empty({shape}, "
+            f"{_spelled(y.type.dtype)}) and copy from it"
         )
     return array if array.dtype.num == y.type.dtype.numpy.num else array.view(y.type.dtype.numpy)
 
@@ -297,6 +299,11 @@ def _described(value: object) -> str:
     array = np.asarray(value)
     typed = f"{array.dtype.newbyteorder('=')}{list(array.shape)}"
     return typed if isinstance(value, np.ndarray | np.generic) else f"a {_kind(value)} ({typed})"
+
+
+def _spelled(dtype: DType) -> str:
+    """The dtype in the user's Python."""
+    return f"{'ml_dtypes' if dtype is bfloat16 else 'np'}.{dtype}"
 
 
 def _kind(value: object) -> str:

@@ -16,6 +16,7 @@ from graphc.later import Later
 from graphc.passes.merge import merge
 from graphc.passes.postpone import postpone
 from graphc.passes.record import record
+from graphc.passes.widen import widen
 from graphc.rewrite import foreign, rewrite, touches
 from graphc.rules import DISSOLVE, EXACT, FAST, GUARD, RELEASE, STABLE
 from graphc.sites import Site
@@ -62,14 +63,14 @@ def hasten(graph: Graph) -> Graph:
     return rewrite(graph, HASTEN)
 
 
-PREPARE: tuple[Pass, ...] = (simplify, guard)
+PREPARE: tuple[Pass, ...] = (widen, simplify, guard)
 """Before derivatives are taken."""
 
-PIPELINE: tuple[Pass, ...] = (dissolve, simplify, release, merge, record, postpone)
+PIPELINE: tuple[Pass, ...] = (dissolve, widen, simplify, release, merge, record, postpone)
 """Before lowering. Release comes after the rules that take a maximum out: they would stop it again.
 Scans come last, when equal values are one."""
 
-FAST_PIPELINE: tuple[Pass, ...] = (dissolve, hasten, release, merge, record, postpone)
+FAST_PIPELINE: tuple[Pass, ...] = (dissolve, widen, hasten, release, merge, record, postpone)
 
 
 def prepare(graph: Graph) -> Graph:

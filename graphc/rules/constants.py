@@ -28,7 +28,7 @@ def power_of_two(value: float | int | bool | None) -> bool:
 
 def normal(value: float, node: Node) -> bool:
     """Whether value is finite, not zero and not subnormal in the node's dtype."""
-    info = np.finfo(node.dtype.name)
+    info = node.dtype.limits
     return float(info.tiny) <= abs(value) <= float(info.max)
 
 

@@ -124,8 +124,10 @@ def holds(wide: DType, narrow: DType) -> bool:
 
 
 _WIDER = {
-    "bool": ("int32", "int64", "float32", "float64"),
+    "bool": ("int32", "int64", "float16", "bfloat16", "float32", "float64"),
     "int32": ("int64", "float64"),
+    "float16": ("float32", "float64"),
+    "bfloat16": ("float32", "float64"),
     "float32": ("float64",),
 }
 

@@ -11,6 +11,7 @@ from graphc import ops
 from graphc.errors import DTypeError, ShapeError
 from graphc.graph import apply
 from graphc.ops.elementwise import WHERE
+from graphc.trace import promotion
 from graphc.trace.coverage import COMPOSITES, FUNCTIONS, UFUNCS, refuse
 from graphc.trace.tensor import (
     Tensor,
@@ -193,7 +194,7 @@ def nan_to_num(
     value = as_tensor(x)
     if value.node.dtype.kind != "f":
         return value
-    info = np.finfo(value.dtype)
+    info = value.node.dtype.limits
     high = float(info.max) if posinf is None else posinf
     low = float(info.min) if neginf is None else neginf
     value = np.where(np.isnan(value), nan, value)
@@ -227,7 +228,7 @@ def sinc(x: Any) -> Tensor:
 
 def result_type(*operands: Any) -> np.dtype[Any]:
     """np.result_type of tensors, arrays, numbers and dtypes."""
-    return np.result_type(
+    return promotion.result_type(
         *(x if isinstance(x, np.dtype | type | str) else promotion_example(x) for x in operands)
     )
 

@@ -26,6 +26,7 @@ from graphc.trace.coverage import (
     refuse_use,
     supported,
 )
+from graphc.trace.promotion import loop_of, result_type
 from graphc.types import Dim, DType, Size, dtype_of, int64
 
 
@@ -327,8 +328,7 @@ def operand_dtype(x: Any) -> Any:
 
 def promote(*inputs: Any) -> tuple[Tensor, ...]:
     """The operands cast to their common dtype by NumPy's rules."""
-    found = np.result_type(*(promotion_example(x) for x in inputs))
-    target = dtype_of(found)
+    target = dtype_of(result_type(*(promotion_example(x) for x in inputs)))
     return tuple(as_tensor(x, target).astype(target) for x in inputs)
 
 
@@ -362,10 +362,10 @@ def _loop(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[tuple[Any, ...], tup
     if all(isinstance(kind, type) for kind in kinds):
         kinds = tuple(np.dtype(kind) for kind in kinds)
     try:
-        loop = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
+        loop, wanted = loop_of(ufunc, kinds)
     except TypeError as error:
         raise TraceError(f"np.{ufunc.__name__}: {error}{place()}") from None
-    return loop, tuple(supported(dtype, ufunc) for dtype in loop)
+    return loop, tuple(supported(dtype, ufunc) for dtype in wanted)
 
 
 def elementwise(row: Op, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Tensor:
