@@ -63,7 +63,7 @@ Indexing: integers, slices with any step, `...`, `np.newaxis`.
 | `float(x)`, `int(x)`, `x.item()` | likewise | a 0-d value is a scalar already |
 | `x[i] = v`, `out=`, a ufunc's `where=` | values do not change | `np.where`, `np.stack` |
 | `np.asarray(x)`, other packages | a traced value has no numbers yet | NumPy, `scipy.special` |
-| float16, complex, unsigned, strings | there are bool, int32, int64, float32, float64 | `astype` |
+| complex, unsigned, strings | bool, int32, int64, bfloat16, float16, 32, 64 | `astype` |
 """
 
 

@@ -16,7 +16,7 @@ from graphc.graph import Graph, apply
 from graphc.passes import optimize
 from graphc.trace import Tensor, at, trace_function
 from graphc.transform import grad, value_and_grad
-from graphc.types import bool_, float32, float64, int32, int64
+from graphc.types import bfloat16, bool_, float16, float32, float64, int32, int64
 
 F = float64
 f = float32
@@ -177,6 +177,14 @@ def places(e: Any, ids: Any, v: Any) -> Any:
     return np.sum(seen.max(axis=(2, 3)) ** 2) + np.sum(np.maximum.accumulate(joined, axis=0) ** 2)
 
 
+def halves(a: Any, b: Any, x: Any, n: Any) -> Any:
+    """Every conversion from and to halves, in loops and of numbers."""
+    both = a * b.astype(np.float32) + n.astype(bool).astype(np.float16)
+    table = np.array([0.5, -1.25, 3.0], np.float16)
+    narrow = (x.astype(np.float16) * 2, np.mean(x).astype(np.float16), n.astype(np.float16))
+    return both.astype(np.float16), (x - 1).astype(b.dtype), a.astype(np.int32), table, narrow
+
+
 PARAMS = {"W1": f[4, 5], "b1": f[5], "W2": f[5, 3], "b2": f[3]}
 CASES: dict[str, Case] = {
     "laplace": Case(value_and_grad(laplace), (F, F, F)),
@@ -201,6 +209,7 @@ CASES: dict[str, Case] = {
     "special32": Case(grad(special), (f["n"],)),
     "helpers": Case(helpers, (F[9], F[9])),
     "helpers32": Case(helpers, (f["n"], f["n"])),
+    "halves": Case(halves, (float16["n"], bfloat16["n"], F["n"], int32)),
     "maths": Case(maths, (F[9],)),
     "maths32": Case(maths, (f["n"],)),
     "wrapped": Case(wrapped, (F["n"], int64[4])),

@@ -27,7 +27,7 @@ from graphc.emit_c.functions import (
 )
 from graphc.errors import VerifyError
 from graphc.loops import Apply, Expr, Literal, Local, Position, Read
-from graphc.types import Atom, Dim, DType, Func, Size, at_most
+from graphc.types import Atom, Dim, DType, Func, Size, at_most, float32, float64
 
 Text = tuple[str, int]
 """C text and the precedence of its outermost operator."""
@@ -115,16 +115,19 @@ class Printer:
         """A value, watched: trap_f64(log(x), &graphc_sites[3], i, false, (double[]){x}, trap)."""
         suffix = SUFFIX[str(value.dtype)]
         self.traps.add(suffix)
-        made = [
-            self.text(x) if str(x.dtype) == "float64" else f"(double){_at(self.write(x), UNARY)}"
-            for x in operands
-        ]
+        made = [self.cast(x, float64)[0] for x in operands]
+        self.loads(value.dtype)
         given = f"(double[]){{{', '.join(made)}}}" if made else "NULL"
         number = site.value if isinstance(site, Literal) else 0
         return (
             f"trap_{suffix}({self.text(value)}, &graphc_sites[{number}], {self.text(element)}, "
             f"{self.text(excused)}, {given}, {self.watcher})"
         )
+
+    def loads(self, dtype: DType) -> None:
+        """The traps of this dtype call what reads it."""
+        if dtype.is_half:
+            self.helpers.add((f"from_{SUFFIX[str(dtype)]}", "f32"))
 
     def infix(self, form: Infix, left: Text, right: Text) -> Text:
         """Left operands of equal precedence need no parentheses, right ones do; compilers want
@@ -141,28 +144,30 @@ class Printer:
         return f"{a} {form.sign} {b}", form.precedence
 
     def cast(self, value: Expr, dtype: DType) -> Text:
+        return self.converted(self.write(value), value.dtype, dtype)
+
+    def converted(self, inner: Text, source: DType, dtype: DType) -> Text:
         """A conversion as NumPy does it: to bool by comparison, from floats to integers without
-        undefined behaviour."""
-        inner = self.write(value)
-        source = value.dtype
+        undefined behaviour, from halves and to them by their bits."""
         if dtype == source:
             return inner
-        if source.is_half or dtype.is_half:
-            return self.half(inner, source, dtype)
+        if source.is_half:
+            return self.converted(self.call("from", source, float32, inner), float32, dtype)
+        if dtype.is_half:
+            if source.kind != "f":
+                inner, source = self.converted(inner, source, float32), float32
+            return self.call("to", dtype, source, inner)
         if dtype.kind == "b":
             zero = literal(0.0 if source.kind == "f" else 0, source)
             return f"{_at(inner, RELATION)} != {zero}", EQUALITY
         if dtype.kind == "i" and source.kind == "f":
-            suffix = SUFFIX[str(dtype)]
-            self.helpers.add((f"to_{suffix}", SUFFIX[str(source)]))
-            return f"to_{suffix}_{SUFFIX[str(source)]}({inner[0]})", PRIMARY
+            return self.call("to", dtype, source, inner)
         return f"({C_TYPES[str(dtype)]}){_at(inner, UNARY)}", UNARY
 
-    def half(self, inner: Text, source: DType, dtype: DType) -> Text:
-        """From the bits of a half to a float, or to them from a float or a double."""
-        way, half = ("from", source) if source.is_half else ("to", dtype)
-        key = (f"{way}_{SUFFIX[str(half)]}", SUFFIX[str(dtype if source.is_half else source)])
-        (self.looped if self.vector else self.helpers).add(key)
+    def call(self, way: str, one: DType, other: DType, inner: Text) -> Text:
+        """to_i32_f64(x): a conversion that templates/ define."""
+        key = (f"{way}_{SUFFIX[str(one)]}", SUFFIX[str(other)])
+        (self.looped if self.vector and one.is_half else self.helpers).add(key)
         return f"{key[0]}_{key[1]}({inner[0]})", PRIMARY
 
     # --- sizes ---------------------------------------------------------------------------------

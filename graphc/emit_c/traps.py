@@ -64,6 +64,7 @@ def traps(program: Program, printer: Printer) -> Traps:
 
 def _watched(x: Argument, start: str, number: int, printer: Printer) -> Watched:
     count, _ = printer.size(product(x.type.shape))
+    printer.loads(x.type.dtype)
     return Watched(SUFFIX[str(x.type.dtype)], start, count, string(x.shown), number)
 
 

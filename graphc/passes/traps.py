@@ -24,7 +24,7 @@ from graphc.passes.demand import FINITENESS, Demands, demanded
 from graphc.sites import Site
 from graphc.trace import Tensor
 from graphc.trace.tensor import as_tensor
-from graphc.types import float32, float64, int64, product
+from graphc.types import int64, product
 
 # mypy: disable-error-code="arg-type,assignment,attr-defined,return-value,union-attr"
 # Conditions are written with NumPy's functions, typed as giving arrays where tensors give tensors.
@@ -214,7 +214,8 @@ def _may_make(node: Node) -> bool:
     """Whether the op may give nan or infinity for finite operands, or nan for infinite ones."""
     match node.op.element:
         case Elementwise() if node.op is CAST:
-            return node.dtype is float32 and node.operands[0].dtype is float64
+            wide = node.operands[0].dtype
+            return node.dtype.kind == wide.kind == "f" and node.dtype.bytes < wide.bytes
         case Elementwise():
             return node.op.name not in HARMLESS
         case Running() | Scatter():

@@ -68,7 +68,7 @@ class _Widening:
             x = self.single(x)
             return x if node.dtype == float32 else self.cast(_on(node, x))
         if node.dtype.is_half and x.dtype.kind != "f":
-            x = _like(apply(CAST, x, dtype=float32), node)
+            return self.half(_like(apply(CAST, x, dtype=float32), node), node.dtype)
         if node.dtype.is_half and x.dtype == float32 and node.part == "backward":
             return self.half(x, node.dtype)  # a derivative's dtype follows; no one asked to round
         return _on(node, x)

@@ -23,7 +23,7 @@ from graphc.trace.tensor import (
     promotion_example,
     scalar_constant,
 )
-from graphc.types import bool_, broadcast_shapes, dtype_of, float64
+from graphc.types import bool_, broadcast_shapes, dtype_of, float16, float64
 
 
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Tensor:
@@ -153,8 +153,10 @@ COMPOSITES.update({
 def round_(a: Any, decimals: int = 0, out: None = None) -> Tensor:
     """np.round to any number of decimals, half to even."""
     x = as_tensor(a)
+    if x.node.dtype is bool_ and decimals:
+        raise DTypeError("a bool has no decimals to round to; convert with astype")
     if x.node.dtype is bool_:
-        raise DTypeError("rounding a bool would give float16 in NumPy; convert with astype")
+        x = x.astype(float16)
     if decimals == 0:
         return np.rint(x) if x.node.dtype.kind == "f" else x
     if x.node.dtype.kind == "i":
