@@ -243,10 +243,11 @@ def _renamed(values: Sequence[Tensor | None], names: Mapping[Node, str]) -> list
 
 @contextmanager
 def _backward() -> Iterator[None]:
-    """Nodes made inside belong to the backward part."""
-    part, cites = building.part, building.cites
-    building.part = "backward"
+    """Nodes made inside belong to the backward part, and to the line that asks for it."""
+    before = (building.part, building.cites, building.locate)
+    source = building.locate()
+    building.part, building.locate = "backward", lambda: source
     try:
         yield
     finally:
-        building.part, building.cites = part, cites
+        building.part, building.cites, building.locate = before
