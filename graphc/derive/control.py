@@ -123,11 +123,7 @@ def _push_scan(node: Node, tangents: Some, push: Push) -> list[Tensor | None]:
     fresh = apply(
         SCAN,
         *(v.node for v in operands),
-        body=joint,
-        carry=carries,
-        xs=x + len(moved[1]),
-        length=node.params["length"],
-        reverse=node.params["reverse"],
+        **{**node.params, "body": joint, "carry": carries, "xs": x + len(moved[1])},
     )
     found = items(fresh)
     ys = len(body.outputs) - c
@@ -198,23 +194,14 @@ def _pull_scan(node: Node, cotangents: Some, pull: Pull) -> list[Tensor | None]:
     """The scan in the other direction. Its carry: the cotangents of the carry, and the growing
     sums of those of the constants; its rows: the kept carries, the rows, their cotangents."""
     body, c = graph_of(node.params, "body"), count_of(node.params, "carry")
-    x, length = count_of(node.params, "xs"), node.params["length"]
+    x = count_of(node.params, "xs")
     kept = replace(
         body,
         outputs=(*body.outputs, *body.inputs[:c]),
         output_names=(*body.output_names, *("",) * c),
     )
-    recorded = items(
-        apply(
-            SCAN,
-            *node.operands,
-            body=kept,
-            carry=c,
-            xs=x,
-            length=length,
-            reverse=node.params["reverse"],
-        )
-    )[len(body.outputs) :]
+    recorded = items(apply(SCAN, *node.operands, **{**node.params, "body": kept}))
+    recorded = recorded[len(body.outputs) :]
     parts = parts_of(node)
     kinds = [operand.type for operand in node.operands]
     start = _filled(cotangents[:c], parts[:c])
@@ -233,11 +220,13 @@ def _pull_scan(node: Node, cotangents: Some, pull: Pull) -> list[Tensor | None]:
     fresh = apply(
         SCAN,
         *(v.node for v in operands),
-        body=step,
-        carry=carry,
-        xs=c + x + len(d_ys),
-        length=length,
-        reverse=1 - count_of(node.params, "reverse"),
+        **{
+            **node.params,
+            "body": step,
+            "carry": carry,
+            "xs": c + x + len(d_ys),
+            "reverse": 1 - count_of(node.params, "reverse"),
+        },
     )
     found = items(fresh)
     order = [*found[: len(start)], *found[carry:], *found[len(start) : carry]]

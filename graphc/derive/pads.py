@@ -52,21 +52,42 @@ def side_by_side(pads: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _joined_along(pieces: Iterable[Piece], axis: int) -> list[Piece]:
-    """Pieces that differ only in where they lie along the axis become one, where disjoint."""
+    """Pieces that differ only in where they lie along the axis become one, where disjoint: so they
+    are known to be, or one begins where another one ends."""
     groups: dict[Hashable, list[Piece]] = {}
-    alone: list[Piece] = []
     for piece in pieces:
-        if piece.span(axis) is None:
-            alone.append(piece)
-            continue
         rest = tuple(
             (start, size)
             for k, (start, size) in enumerate(zip(piece.start, piece.shape, strict=True))
             if k != axis
         )
         groups.setdefault(rest, []).append(piece)
-    joined = [_join(run, axis) for group in groups.values() for run in _runs(group, axis)]
-    return joined + alone
+    found: list[Piece] = []
+    for group in groups.values():
+        known = [piece for piece in group if piece.span(axis) is not None]
+        joined = [_join(run, axis) for run in _runs(known, axis)]
+        joined += [piece for piece in group if piece.span(axis) is None]
+        found += [_join(chain, axis) for chain in _chains(joined, axis)]
+    return found
+
+
+def _chains(pieces: Sequence[Piece], axis: int) -> list[list[Piece]]:
+    """Pieces that touch, each after the one it touches."""
+    waiting = [piece for piece in pieces if piece.shape[axis] != 0]  # so there is no circle
+    begins = {piece.start[axis]: piece for piece in reversed(waiting)}
+    followed = {id(begins.get(piece.start[axis] + piece.shape[axis])) for piece in waiting}
+    chains = []
+    for piece in waiting:
+        if id(piece) in followed:
+            continue
+        chain = [piece]
+        while (
+            after := begins.pop(chain[-1].start[axis] + chain[-1].shape[axis], None)
+        ) is not None:
+            chain.append(after)
+        chains.append(chain)
+    taken = {id(piece) for chain in chains for piece in chain}
+    return [*chains, *([piece] for piece in waiting if id(piece) not in taken)]
 
 
 def _runs(group: Sequence[Piece], axis: int) -> list[list[Piece]]:

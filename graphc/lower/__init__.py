@@ -54,10 +54,7 @@ def lower(
     trap = names.take("trap") if options.trap_nans else ""
     loop_names = tuple(names.take(c) for c in LOOP_NAMES)
 
-    def targets(g: Graph) -> dict[Node, tuple[str, Size]]:
-        return {x: (a.name, 0) for x, a in zip(g.outputs, outputs, strict=True)}
-
-    scope = plan_scope(graph, targets, names, loop_names)
+    scope = plan_scope(graph, [(a.name, 0) for a in outputs], names, loop_names)
     tables: list[Table] = []
 
     def constants(graph: Graph) -> dict[Node, Leaf]:

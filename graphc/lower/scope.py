@@ -3,21 +3,20 @@ there are and where they lie, for the graph and for the bodies of its regions.""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from graphc.graph import Graph, Node, Part, Region, Sequential, Sort, apply, rebuild
+from graphc.graph import Graph, Node, Part, Region, Sequential, Sort, rebuild
 from graphc.loops import Buffer
 from graphc.lower.batch_last import batches_last
-from graphc.lower.domain import is_computed
 from graphc.lower.invariant import hoist
 from graphc.lower.layout import lay_out
 from graphc.lower.naming import Names
+from graphc.lower.outputs import computed_outputs
 from graphc.lower.schedule import Schedule, schedule
 from graphc.lower.storage import Array, Target, wanted
 from graphc.lower.turning import turn_round
 from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
-from graphc.ops.elementwise import CAST
 from graphc.ops.shape import axes
 from graphc.types import Dim, Shape, Size, product
 
@@ -70,17 +69,6 @@ class RegionPlan:
             yield from scope.buffers()
 
 
-def with_computed_outputs(graph: Graph) -> Graph:
-    """Outputs that are inputs, constants, views or given twice become copies of their own."""
-    outputs: list[Node] = []
-    for node in graph.outputs:
-        if not is_computed(node) or node in outputs:
-            copied = apply(CAST, node, dtype=node.dtype)
-            node = replace(copied, part=node.part, cites=None, source=node.source)
-        outputs.append(node)
-    return replace(graph, outputs=tuple(outputs))
-
-
 def with_single_items(graph: Graph) -> Graph:
     """Each part of a bundle is taken once."""
     known: dict[tuple[Node, int], Node] = {}
@@ -96,14 +84,20 @@ def with_single_items(graph: Graph) -> Graph:
 
 def plan_scope(
     graph: Graph,
-    targets: Callable[[Graph], Mapping[Node, Target]],
+    targets: Sequence[Target | None],
     names: Names,
     loop_names: Sequence[str],
+    whole: int = 0,
 ) -> Scope:
-    """Settle a graph's loops and arrays. `targets` says which outputs lie in given arrays."""
-    graph = batches_last(hoist(with_computed_outputs(with_single_items(graph))))
-    graph = lay_out(turn_round(graph))
-    outputs = targets(graph)
+    """Settle a graph's loops and arrays. `targets` says which outputs lie in given arrays; the
+    first `whole` outputs are not made of pieces."""
+    graph, pieces = computed_outputs(with_single_items(graph), whole)
+    graph = lay_out(turn_round(batches_last(hoist(graph))))
+    outputs = {}
+    for node, (k, start) in zip(graph.outputs, pieces, strict=True):
+        home = targets[k]
+        if home is not None:
+            outputs[node] = home[0], home[1] + start
     plan = schedule(graph, tuple(loop_names))
     needed = wanted(plan, outputs)
     inside = [node for node in needed.depths if node not in outputs]
@@ -215,14 +209,10 @@ def _plan_scan(
         for k, node in items.items()
         if k >= carry and node in stored
     }
-    found.scopes.append(
-        plan_scope(
-            live(body, carry, rows),
-            lambda graph: _targets(graph, found, region, carry, rows),
-            names,
-            loop_names[1:],
-        )
-    )
+    alive = live(body, carry, rows)
+    targets = _targets(alive, found, region, carry, rows)
+    carried = sum(int(name) < carry for name in alive.output_names)
+    found.scopes.append(plan_scope(alive, targets, names, loop_names[1:], carried))
 
 
 def live(body: Graph, carry: int, rows: Mapping[int, Target]) -> Graph:
@@ -241,16 +231,18 @@ def live(body: Graph, carry: int, rows: Mapping[int, Target]) -> Graph:
 
 def _targets(
     graph: Graph, found: RegionPlan, region: Node, carry: int, rows: Mapping[int, Target]
-) -> dict[Node, Target]:
+) -> list[Target | None]:
     """Where a body's outputs go (their names are their places in the bundle)."""
-    result: dict[Node, Target] = {}
+    result: list[Target | None] = []
     for name, node in zip(graph.output_names, graph.outputs, strict=True):
         k = int(name)
         if k >= carry:
             array, start = rows[k]
-            result[node] = array, start + product(node.shape) * row_of(found, region)
+            result.append((array, start + product(node.shape) * row_of(found, region)))
         elif node.shape:
-            result[node] = (found.results[k] or "", 0) if found.results[k] else found.states[k]
+            result.append((found.results[k] or "", 0) if found.results[k] else found.states[k])
+        else:
+            result.append(None)
     return result
 
 
@@ -272,17 +264,10 @@ def _plan_while(
 ) -> None:
     body, carry = graph_of(region.params, "body"), count_of(region.params, "carry")
     _plan_carry(found, body, carry, items, stored, names)
-    found.scopes.append(
-        plan_scope(graph_of(region.params, "test"), lambda graph: {}, names, loop_names)
-    )
-    found.scopes.append(
-        plan_scope(
-            live(body, carry, {}),
-            lambda graph: _targets(graph, found, region, carry, {}),
-            names,
-            loop_names,
-        )
-    )
+    found.scopes.append(plan_scope(graph_of(region.params, "test"), [None], names, loop_names))
+    alive = live(body, carry, {})
+    targets = _targets(alive, found, region, carry, {})
+    found.scopes.append(plan_scope(alive, targets, names, loop_names, len(targets)))
 
 
 def _plan_cond(
@@ -307,18 +292,11 @@ def _plan_cond(
             outputs=tuple(branch.outputs[k] for k in kept),
             output_names=tuple(map(str, kept)),
         )
-        found.scopes.append(
-            plan_scope(
-                chosen,
-                lambda graph: {
-                    node: found.states[int(name)]
-                    for name, node in zip(graph.output_names, graph.outputs, strict=True)
-                    if node.shape
-                },
-                names,
-                loop_names,
-            )
-        )
+        targets = [
+            found.states[k] if node.shape else None
+            for k, node in zip(kept, chosen.outputs, strict=True)
+        ]
+        found.scopes.append(plan_scope(chosen, targets, names, loop_names))
 
 
 def length_of(region: Node) -> Size:

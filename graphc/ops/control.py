@@ -46,7 +46,9 @@ def _fit(what: str, given: Sequence[TensorType], wanted: Sequence[TensorType]) -
 
 def _infer_scan(types: tuple[TensorType, ...], params: Params) -> TensorType:
     """carry (params["carry"] of them), stacked inputs (params["xs"]), constants -> carry, stacked
-    outputs; the body takes one slice of each stacked input and gives one of each output."""
+    outputs; the body takes one slice of each stacked input and gives one of each output.
+    params["blocked"], if there, says that a step is a block of steps, run again by the derivative:
+    passes keep nothing of it."""
     body, carry, xs = graph_of(params, "body"), count_of(params, "carry"), count_of(params, "xs")
     length = params["length"]
     slices = []

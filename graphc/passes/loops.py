@@ -51,6 +51,11 @@ class Scan:
         """The results of a step that are kept for every step."""
         return self.body.outputs[self.carry :]
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether its steps were meant to be run again, and nothing of them kept."""
+        return bool(self.node.params.get("blocked"))
+
     def given(self) -> dict[tuple[bool, Node], Node]:
         """The body's inputs for rows (True) and constants (False), by what they are given."""
         rows = {(True, x): v for x, v in zip(self.rows, self.row_inputs, strict=True)}

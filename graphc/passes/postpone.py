@@ -38,7 +38,8 @@ def postpone(graph: Graph) -> Graph:
     graph = within(graph, postpone)
     for k in range(len(scans_of(graph))):
         scan = scans_of(graph)[k]
-        graph = Leaving(scan).after(graph)
+        if not scan.is_blocked:
+            graph = Leaving(scan).after(graph)
     return rewrite(graph, ())
 
 

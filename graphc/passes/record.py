@@ -45,6 +45,8 @@ def record(graph: Graph) -> Graph:
 def _first(graph: Graph) -> Graph | None:
     """The graph with one more scan that reads what another one kept for it."""
     for later in scans_of(graph):
+        if later.is_blocked:
+            continue
         earlier = dict.fromkeys(
             x.operands[0]
             for x in later.rows

@@ -19,6 +19,8 @@ from graphc.types import Dim, Size, as_size, floordiv
 # mypy: disable-error-code="arg-type,call-overload,assignment"
 # Traced code is written with NumPy's functions, typed as giving arrays where tensors give tensors.
 
+Scan = Callable[..., tuple[Any, Any]]
+
 BLOCK = 32
 """Steps a block where the number of all is known only at run time."""
 
@@ -54,7 +56,7 @@ def scan_length(stacks: Sequence[Tensor], length: Any) -> Size:
 
 
 def in_blocks(
-    scan: Callable[..., tuple[Any, Any]],
+    scans: tuple[Scan, Scan],
     f: Callable[..., Any],
     init: Any,
     xs: Any,
@@ -64,8 +66,9 @@ def in_blocks(
     """The scan as a scan over blocks of about the square root of its steps, each a scan.
 
     The reverse scan over the blocks keeps one carry a block; coming back to a block it scans it
-    again, and keeps those in it.
+    again, and keeps those in it. `scans` are the one in a block and the one over blocks.
     """
+    scan, over_blocks = scans
     leaves, tree = trees.flatten(xs)
     stacks = [as_tensor(x) for x in leaves]
     steps = scan_length(stacks, length)
@@ -82,7 +85,7 @@ def in_blocks(
         def block(carry: Any, rows: Any) -> tuple[Any, Any]:
             return scan(f, carry, rows, size, reverse)
 
-        carry, ys = scan(block, carry, trees.unflatten(tree, rows), blocks, reverse)
+        carry, ys = over_blocks(block, carry, trees.unflatten(tree, rows), blocks, reverse)
         flat = trees.map_leaves(lambda y: np.reshape(y, (blocks * size, *y.node.shape[2:])), ys)
         return carry, flat
 

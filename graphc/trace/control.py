@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,10 +50,12 @@ def scan(
 
 @dataclass(frozen=True)
 class _Loop:
-    """How messages call a loop, and how its user sees the carry: all of it, or a part."""
+    """How messages call a loop, and how its user sees the carry: all of it, or a part. And whether
+    its steps are blocks of steps that are run again, so that nothing of them is kept."""
 
     name: str
     part: int | None = None
+    blocked: bool = False
 
     def seen(self, tree: Any) -> str:
         return trees.shown(tree if self.part is None else tree.children()[self.part])
@@ -62,7 +65,9 @@ def _scan(loop: _Loop, f: Body, init: Any, xs: Any, length: Any, reverse: bool) 
     if not is_tracing():
         return _python_scan(f, init, xs, length, reverse)
     if hasattr(f, "recomputed"):
-        return in_blocks(scan, f.recomputed, init, xs, length, reverse)
+        over_blocks = replace(loop, blocked=True)
+        scans = partial(_scan, loop), partial(_scan, over_blocks)
+        return in_blocks(scans, f.recomputed, init, xs, length, reverse)
     carry, carry_tree = _tensors(init)
     stacks, xs_tree = _tensors(xs)
     steps = scan_length(stacks, length)
@@ -91,6 +96,7 @@ def _scan(loop: _Loop, f: Body, init: Any, xs: Any, length: Any, reverse: bool) 
         xs=len(stacks),
         length=steps,
         reverse=int(reverse),
+        **({"blocked": 1} if loop.blocked else {}),
     )
     parts = items(node)
     _, y_tree = trees.flatten(result[1])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphc.lower.memory.sweep import Span, in_order, meetings, peak
-from graphc.types import Dim, Monomial, Size, at_most, evaluate, floordiv, maximum, names
+from graphc.types import Dim, Func, Monomial, Size, at_most, evaluate, floordiv, maximum, names
 
 ALIGNMENT = 64
 SAMPLES = (8, 67, 1009)
@@ -68,6 +68,7 @@ def plan_offsets(found: Sequence[Life]) -> Plan:
     """
     if not found:
         return {}, 0
+    found = [replace(x, size=bounded(x.size)) for x in found]
     fixed = [x for x in found if isinstance(x.size, int)]
     others = [x for x in found if not isinstance(x.size, int)]
     if others and 0 < lower_bound(fixed) <= SMALL:  # they come first, at offsets that are numbers
@@ -246,6 +247,26 @@ def _room(size: Size) -> Size:
 
 def _rounded_down(size: Size) -> Size:
     return floordiv(size, ALIGNMENT) * ALIGNMENT
+
+
+def bounded(size: Size) -> Size:
+    """A size that is at least as large, without remainders: n - 32 (n // 32) is at most 31."""
+    if isinstance(size, int):
+        return size
+    for monomial, k in size.terms:
+        for atom in monomial:
+            if not isinstance(atom, Func) or atom.kind != "floordiv" or not isinstance(atom.b, int):
+                continue
+            rest = list(monomial)
+            rest.remove(atom)
+            others = Dim.of({tuple(rest): 1})
+            if k >= 0 or k % atom.b or not at_most(0, others):
+                continue
+            remainder = atom.a - atom.b * Dim.of({(atom,): 1})
+            found = size + others * (k // atom.b) * (remainder - (atom.b - 1))
+            if isinstance(found, int) or len(found.terms) < len(size.terms):
+                return bounded(found)
+    return size
 
 
 @functools.lru_cache(4096)
