@@ -19,7 +19,7 @@ import scipy.special
 import graphc
 from graphc import ops
 from graphc.trace import FUNCTIONS, UFUNCS, Tensor
-from graphc.trace.coverage import COMPOSITES
+from graphc.trace.coverage import COMPOSITES, PYTHON
 from graphc.trace.tensor import METHODS
 
 DOCS = Path(__file__).resolve().parent
@@ -70,7 +70,7 @@ Indexing: integers, slices with any step, `...`, `np.newaxis`.
 def numpy_page():
     """docs/numpy.md."""
     ufuncs = {fn.__name__ for fn in vars(np).values() if isinstance(fn, np.ufunc)}
-    names = {*ops.BY_FUNCTION, *UFUNCS, *COMPOSITES}
+    names = {*ops.BY_FUNCTION, *UFUNCS, *COMPOSITES, *PYTHON["scipy.special"]}
     found = {fn.__module__: [] for fn in FUNCTIONS}
     for fn in FUNCTIONS:
         found[fn.__module__].append(fn.__name__)

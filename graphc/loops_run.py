@@ -41,9 +41,11 @@ from graphc.loops import (
     Store,
     While,
 )
+from graphc.ops.bessel import BESSEL
 from graphc.types import FUNCTIONS, Dim, Size, evaluate
 
 Scalar = np.generic
+OF_ORDER = frozenset(("polygamma", *(row.name for row in BESSEL)))
 
 
 def run(program: Program, arrays: Sequence[Array], dims: Mapping[str, int] = {}) -> list[Array]:
@@ -275,8 +277,8 @@ class _Machine:
                 return np.int64(min(max(at + size if at < 0 else at, 0), size - 1))
             case Apply("trap", (inner, *_)):
                 return self.value(inner)
-            case Apply("polygamma", (order, x)):
-                return self.scalar("polygamma", {"order": int(self.value(order))}, x)
+            case Apply(function, (order, x)) if function in OF_ORDER:
+                return self.scalar(function, {"order": int(self.value(order))}, x)
             case Apply(function):
                 return self.scalar(function, {}, *expr.args)
 

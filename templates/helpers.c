@@ -252,10 +252,10 @@ static inline double polygamma_f64(int32_t n, double x)
     return (n % 2 == 1 ? 1 : -1) * factorial * sum;
 }
 
-/*% elif helper == "polygamma" %*/
-static inline float polygamma_f32(int32_t n, float x)
+/*% elif suffix == "f32" and (helper == "polygamma" or helper[:6] == "bessel") %*/
+static inline float ${ helper }_f32(int32_t n, float x)
 {
-    return (float)polygamma_f64(n, (double)x);
+    return (float)${ helper }_f64(n, (double)x);
 }
 
 /*% elif suffix == "f32" and helper in in_double %*/
@@ -275,5 +275,7 @@ static ${ inline } float ${ helper }_f32(float x${ ", float y" if two else "" })
 /*% include "maths/inverse.c" %*/
 /*% include "maths/error.c" %*/
 /*% include "maths/power.c" %*/
+/*% include "maths/quantile.c" %*/
+/*% include "maths/bessel.c" %*/
 /*% endif %*/
 /*% endfor %*/

@@ -13,6 +13,7 @@ from scipy.special import expit, gammaln
 from graphc import ops
 from graphc.emit_c.helpers import VECTOR
 from graphc.graph import Graph, apply
+from graphc.ops.bessel import BESSEL
 from graphc.passes import optimize
 from graphc.trace import Tensor, at, trace_function
 from graphc.transform import grad, value_and_grad
@@ -144,6 +145,8 @@ def helpers(x: Any, y: Any) -> Any:
     """Every floating-point function that C or its library does not have."""
     rows = [Tensor(apply(ops.OPS[name], x.node)) for name in ("sigmoid", "softplus", "sign")]
     rows += [Tensor(apply(ops.OPS["polygamma"], x.node, order=k)) for k in range(4)]
+    rows += [Tensor(apply(ops.OPS[name], x.node)) for name in ("ndtri", "erfinv", "erfcinv")]
+    rows += [Tensor(apply(row, x.node, order=k)) for row in BESSEL for k in (0, 3)]
     pairs = (np.maximum, np.minimum, np.remainder, np.floor_divide, np.logaddexp)
     return (*rows, *(fn(x, y) for fn in pairs), x.astype(np.int32), x.astype(np.int64))
 

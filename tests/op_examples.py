@@ -342,6 +342,20 @@ STRUCTURAL: dict[str, list[Example]] = {
         )
         for k in range(4)
     ],
+    **{
+        f"bessel_{kind}": [
+            Example(((3, 2),), lambda x, k=k, f=f: f(k, x).astype(x.dtype), {"order": k})
+            for k in range(4)
+        ]
+        for kind, f in {
+            "j": scipy.special.jv,
+            "y": scipy.special.yv,
+            "i": scipy.special.iv,
+            "ie": scipy.special.ive,
+            "k": scipy.special.kv,
+            "ke": scipy.special.kve,
+        }.items()
+    },
 }
 
 SHAPES = {
@@ -354,6 +368,9 @@ ORACLES: dict[str, Callable[..., Any]] = {
     "erf": scipy.special.erf,
     "erfc": scipy.special.erfc,
     "gammaln": scipy.special.gammaln,
+    "ndtri": scipy.special.ndtri,
+    "erfinv": scipy.special.erfinv,
+    "erfcinv": scipy.special.erfcinv,
 }
 
 

@@ -118,6 +118,15 @@ HELPERS = frozenset(
         "sigmoid",
         "softplus",
         "polygamma",
+        "ndtri",
+        "erfinv",
+        "erfcinv",
+        "bessel_j",
+        "bessel_y",
+        "bessel_i",
+        "bessel_ie",
+        "bessel_k",
+        "bessel_ke",
     )
 )
 """Floating-point functions that templates/helpers.c defines for both dtypes."""

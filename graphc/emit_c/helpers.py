@@ -74,6 +74,20 @@ CALLS: dict[str, tuple[str, ...]] = {
     "power": ("muladd", "significand", "error", "exp2_sum"),
     # templates/helpers.c
     "polygamma": (),
+    "quantile": (),
+    "ndtri": ("quantile",),
+    "erfinv": ("quantile",),
+    "erfcinv": ("quantile",),
+    "bessel_downward": (),
+    "bessel_small": (),
+    "bessel_far": (),
+    "bessel_waves": ("bessel_far",),
+    "bessel_ie": ("bessel_downward", "bessel_small", "bessel_far"),
+    "bessel_i": ("bessel_ie",),
+    "bessel_j": ("bessel_downward", "bessel_small", "bessel_waves"),
+    "bessel_y": ("bessel_downward", "bessel_waves"),
+    "bessel_ke": ("bessel_downward",),
+    "bessel_k": ("bessel_ke",),
     "wrap_index": (),
     # templates/halves.c
     "odd": ("bits_f32",),
@@ -116,6 +130,8 @@ IN_DOUBLE = frozenset(
     (
         "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh",
         "arcsinh", "arccosh", "arctanh", "log2", "log10", "hypot", "erfc", "polygamma",
+        "ndtri", "erfinv", "erfcinv",
+        "bessel_j", "bessel_y", "bessel_i", "bessel_ie", "bessel_k", "bessel_ke",
     )
 )  # fmt: skip
 """Helpers whose float32 form rounds the float64 one."""

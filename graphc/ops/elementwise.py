@@ -8,6 +8,7 @@ from graphc import loops
 from graphc.errors import DTypeError
 from graphc.graph import Array, Elementwise, Linear, Node, Op, Params, Symbol, Value, call
 from graphc.ops.arithmetic import ARITHMETIC, ROUNDING
+from graphc.ops.bessel import BESSEL
 from graphc.ops.functions import EXPONENTIAL, POLYGAMMA, SIGMOID, SOFTPLUS, TRIGONOMETRIC
 from graphc.ops.logic import BITS, PREDICATES
 from graphc.ops.rows import ANY, ZERO, call_symbol, evaluate_with, partials
@@ -87,4 +88,5 @@ ELEMENTWISE = (
     CAST,
     STOP_GRADIENT,
     POLYGAMMA,
+    *BESSEL,
 )

@@ -137,6 +137,27 @@ EXPONENTIAL = (
         call_symbol("erfc"),
     ),
     row(
+        "ndtri",
+        special.ndtri,
+        partials(lambda t, y, a: t * (math.sqrt(2 * math.pi) * np.exp(0.5 * (y * y)))),
+        call_symbol("ndtri", r"\Phi^{-1}"),
+        domain=((0.05, 0.95),),
+    ),
+    row(
+        "erfinv",
+        special.erfinv,
+        partials(lambda t, y, a: t * (np.exp(y * y) / TWO_OVER_SQRT_PI)),
+        call_symbol("erfinv", r"\operatorname{erf}^{-1}"),
+        domain=(UNIT,),
+    ),
+    row(
+        "erfcinv",
+        special.erfcinv,
+        partials(lambda t, y, a: -t * (np.exp(y * y) / TWO_OVER_SQRT_PI)),
+        call_symbol("erfcinv", r"\operatorname{erfc}^{-1}"),
+        domain=((0.1, 1.9),),
+    ),
+    row(
         "gammaln",
         special.gammaln,
         partials(lambda t, y, a: t * call(POLYGAMMA, a, order=0)),

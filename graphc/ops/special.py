@@ -39,6 +39,54 @@ erfc = _each(math.erfc)
 gammaln = _each(_lgamma)
 
 
+def _erfcinv(c: float) -> float:
+    """Halving an interval that holds it, then two steps of Newton's."""
+    if not 0 <= c <= 2:
+        return math.nan
+    if c > 0.5:
+        return _erfinv(1 - c)
+    if c == 0:
+        return math.inf
+    if c < TINY:
+        return _erfcinv_far(math.log(c))
+    low, high = 0.0, 28.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if math.erfc(middle) > c else (low, middle)
+    for _ in range(2):
+        low += (math.erfc(low) - c) / (2 / math.sqrt(math.pi) * math.exp(-low * low))
+    return low
+
+
+TINY = 1e-100
+
+
+def _erfcinv_far(log: float) -> float:
+    """Where erfc(x) = exp(-x^2) / (x sqrt(pi)) (1 - 1/(2 x^2) + 3/(4 x^4) - ...)."""
+    x = math.sqrt(-log)
+    for _ in range(30):
+        term = total = 1.0
+        for k in range(1, 8):
+            term *= -(2 * k - 1) / (2 * x * x)
+            total += term
+        x = math.sqrt(math.log(total / (x * math.sqrt(math.pi))) - log)
+    return x
+
+
+def _erfinv(x: float) -> float:
+    if not abs(x) <= 0.5:
+        return math.copysign(_erfcinv(1 - abs(x)), x)
+    y = x * math.sqrt(math.pi) / 2
+    for _ in range(6):
+        y -= (math.erf(y) - x) / (2 / math.sqrt(math.pi) * math.exp(-y * y))
+    return y
+
+
+erfinv = _each(_erfinv)
+erfcinv = _each(_erfcinv)
+ndtri = _each(lambda p: math.sqrt(2) * (-_erfcinv(2 * p) if p < 0.5 else _erfcinv(2 - 2 * p)))
+
+
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)) without overflow."""
     e = np.exp(-np.abs(x))

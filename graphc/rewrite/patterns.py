@@ -166,7 +166,7 @@ def roots(rule: AnyRule) -> tuple[Op, ...]:
         if isinstance(pattern, Variable | Number):
             raise VerifyError(f"rule {rule.name!r} has no op on its left side")
         if isinstance(pattern, Reduced) and pattern.shape != "bare":
-            found[RESHAPE] = None
+            found[RESHAPE] = found[BROADCAST] = None
         found[pattern.op] = None
     return tuple(found)
 
@@ -215,7 +215,7 @@ class Match:
 
     def _fits_reduction(self, pattern: Reduced, node: Node) -> bool:
         inner = node
-        if pattern.shape != "bare" and node.op is RESHAPE:
+        if pattern.shape != "bare" and _is_reshaped(node):
             inner = node.operands[0]
         if inner.op is not pattern.op or (pattern.shape == "free" and inner is node):
             return False
@@ -230,6 +230,11 @@ class Match:
             if (*lead, *node.shape) != kept(source, axes):
                 return False
         return self.fits(pattern.operand, inner.operands[0])
+
+
+def _is_reshaped(node: Node) -> bool:
+    """Whether it is its operand in another shape; of one element a broadcast is that too."""
+    return node.op is RESHAPE or (node.op is BROADCAST and node.type.size == 1)
 
 
 def array_of(node: Node) -> Array:

@@ -31,6 +31,9 @@ UFUNCS: dict[str, Handler] = {}
 COMPOSITES: dict[str, Handler] = {}
 """Composite ufuncs whose operands have the dtypes of NumPy's own loop already."""
 
+PYTHON: dict[str, dict[str, Handler]] = {}
+"""Functions of packages that are written in Python, by package; `lessons` teaches them."""
+
 REFUSED: dict[str, tuple[str, str]] = {}
 """Of NumPy functions that no graph can hold: why, and the way out."""
 
@@ -93,6 +96,7 @@ def covered_names() -> set[str]:
         *UFUNCS,
         *COMPOSITES,
         *ops.BY_FUNCTION,
+        *(name for handlers in PYTHON.values() for name in handlers),
     }
 
 

@@ -75,7 +75,7 @@ def _check_places(a: Any, kth: Any, axis: int | None) -> None:
             raise ShapeError(f"kth={k} is out of bounds for an axis of size {size}")
 
 
-def _sorted_rows(a: Any, axis: Any) -> tuple[Tensor, tuple[int, ...], int]:
+def sorted_rows(a: Any, axis: Any) -> tuple[Tensor, tuple[int, ...], int]:
     """Sorted along a last axis that holds all of `axis`; those axes; the rank there was."""
     x = as_tensor(a)
     x = x if x.node.dtype.kind == "f" else x.astype(np.float64)
@@ -90,7 +90,7 @@ def _sorted_rows(a: Any, axis: Any) -> tuple[Tensor, tuple[int, ...], int]:
     return sort(rows), axes, x.ndim
 
 
-def _spread(value: Tensor, axes: tuple[int, ...], rank: int, keepdims: bool, lead: int) -> Tensor:
+def spread(value: Tensor, axes: tuple[int, ...], rank: int, keepdims: bool, lead: int) -> Tensor:
     """The axes that went kept as 1, behind `lead` axes that came."""
     if not keepdims:
         return value
@@ -110,11 +110,11 @@ def median(
     keepdims: bool = False,
 ) -> Tensor:  # fmt: skip
     """np.median."""
-    rows, axes, rank = _sorted_rows(a, axis)
+    rows, axes, rank = sorted_rows(a, axis)
     size = rows.node.shape[-1]
     low, high = floordiv(size - 1, 2), floordiv(size, 2)
     middle = rows[..., low] if low == high else (rows[..., low] + rows[..., high]) / 2
-    return _spread(_unless_nan(middle, rows), axes, rank, keepdims, 0)
+    return spread(_unless_nan(middle, rows), axes, rank, keepdims, 0)
 
 
 METHODS_OF_QUANTILE = ("linear", "lower", "higher", "midpoint", "nearest")
@@ -130,7 +130,7 @@ def quantile(
             f"np.quantile with method={method!r}, weights= or out=",
             f"use method= one of {', '.join(METHODS_OF_QUANTILE)}",
         )
-    rows, axes, rank = _sorted_rows(a, axis)
+    rows, axes, rank = sorted_rows(a, axis)
     if not isinstance(q, Tensor) and not ((np.asarray(q) >= 0) & (np.asarray(q) <= 1)).all():
         raise ValueError(f"quantiles lie in [0, 1], not {q}")
     level = as_tensor(q, rows.node.dtype)
@@ -162,7 +162,7 @@ def quantile(
             a_, b_ = at(below), at(above)
             # from the nearer end, so that both are met exactly
             value = np.where(share >= 0.5, b_ - (b_ - a_) * (1 - share), a_ + (b_ - a_) * share)
-    return _spread(_unless_nan(value, rows), axes, rank, keepdims, level.ndim)
+    return spread(_unless_nan(value, rows), axes, rank, keepdims, level.ndim)
 
 
 def percentile(a: Any, q: Any, *args: Any, **options: Any) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 from graphc.errors import ShapeError
 from graphc.trace.composites import linalg_diagonal
 from graphc.trace.contractions import dot, matmul, tensordot
-from graphc.trace.coverage import FUNCTIONS, UFUNCS, refuse
+from graphc.trace.coverage import FUNCTIONS, UFUNCS
 from graphc.trace.reductions import axes_of, floating, max_, min_, sum_
 from graphc.trace.tensor import Tensor, as_tensor, attach, promote
 from graphc.types import normalize_axis, product
@@ -147,7 +147,7 @@ def multi_dot(arrays: Sequence[Any], *, out: None = None) -> Tensor:
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """numpy.linalg.norm of vectors, and the norms of matrices that need no singular values."""
+    """numpy.linalg.norm."""
     value = floating(x)
     if axis is None and ord is None:
         root = np.sqrt(_squares(value, tuple(range(value.ndim)), False))
@@ -195,11 +195,12 @@ def _matrix_norm(x: Tensor, ord: Any, axes: Sequence[int], keepdims: bool) -> Te
         raise ShapeError(f"a matrix norm needs two axes, not {tuple(axes)}")
     if ord is None or ord == "fro":
         return np.sqrt(_squares(x, (rows, columns), keepdims))
+    if ord in (2, -2, "nuc"):
+        s = np.linalg.svdvals(np.moveaxis(x, (rows, columns), (-2, -1)))
+        found = sum_(s, -1) if ord == "nuc" else s[..., 0 if ord == 2 else -1]
+        return np.expand_dims(found, (rows, columns)) if keepdims else found
     if ord not in (1, -1, np.inf, -np.inf):
-        refuse(
-            f"np.linalg.norm of a matrix with ord={ord!r} is not covered",
-            "ord=None, 'fro', 1, -1, inf and -inf are",
-        )
+        raise ShapeError(f"a norm of order {ord!r} is none of matrices")
     summed, best = (rows, columns) if ord in (1, -1) else (columns, rows)
     totals = sum_(np.abs(x), summed, keepdims=True)
     if ord > 0:

@@ -51,7 +51,7 @@ COMPOSITES.update({
 # --- the gamma function and its kin --------------------------------------------------------------
 
 
-def _gammaln(x: Tensor) -> Tensor:
+def gammaln(x: Tensor) -> Tensor:
     return Tensor(apply(ops.OPS["gammaln"], x.node))
 
 
@@ -62,23 +62,34 @@ def _gammasgn(x: Tensor) -> Tensor:
     return np.where(x > 0, np.ones_like(x), np.where((x == whole) & (x < 0), np.nan, odd))
 
 
-def _gamma(x: Tensor) -> Tensor:
+def gamma(x: Tensor) -> Tensor:
     pole = (x == np.floor(x)) & (x < 0)
-    return np.where(pole, np.nan, _gammasgn(x) * np.exp(_gammaln(x)))
+    return np.where(pole, np.nan, _gammasgn(x) * np.exp(gammaln(x)))
 
 
 def _rgamma(x: Tensor) -> Tensor:
     pole = (x == np.floor(x)) & (x <= 0)
-    return np.where(pole, 0, _gammasgn(x) * np.exp(-_gammaln(x)))
+    return np.where(pole, 0, _gammasgn(x) * np.exp(-gammaln(x)))
 
 
 def _betaln(a: Tensor, b: Tensor) -> Tensor:
-    return _gammaln(a) + _gammaln(b) - _gammaln(a + b)
+    return gammaln(a) + gammaln(b) - gammaln(a + b)
 
 
 def _beta(a: Tensor, b: Tensor) -> Tensor:
     sign = _gammasgn(a) * _gammasgn(b) * _gammasgn(a + b)
     return sign * np.exp(_betaln(a, b))
+
+
+def binomial(n: Tensor, k: Tensor) -> Tensor:
+    """n over k, of real numbers."""
+    sign = _gammasgn(n + 1) * _gammasgn(k + 1) * _gammasgn(n - k + 1)
+    return sign * np.exp(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+
+def _poch(x: Tensor, m: Tensor) -> Tensor:
+    """gamma(x + m) / gamma(x)."""
+    return _gammasgn(x) * _gammasgn(x + m) * np.exp(gammaln(x + m) - gammaln(x))
 
 
 # --- entropies and losses -------------------------------------------------------------------------
@@ -163,7 +174,8 @@ def _cosm1(x: Tensor) -> Tensor:
 
 
 COMPOSITES.update({
-    "gamma": _gamma, "rgamma": _rgamma, "gammasgn": _gammasgn, "beta": _beta, "betaln": _betaln,
+    "binom": binomial, "poch": _poch,
+    "gamma": gamma, "rgamma": _rgamma, "gammasgn": _gammasgn, "beta": _beta, "betaln": _betaln,
     "rel_entr": _rel_entr, "kl_div": _kl_div, "huber": _huber,
     "pseudo_huber": _pseudo_huber, "exprel": _exprel, "exp10": lambda x: np.power(10.0, x),
     "boxcox": _boxcox, "boxcox1p": lambda x, power: _boxcox_of_log(np.log1p(x), power),

@@ -10,7 +10,7 @@ import numpy as np
 from graphc.errors import ShapeError
 from graphc.graph import apply
 from graphc.ops.shape import BROADCAST, RESHAPE, TRANSPOSE
-from graphc.trace.coverage import FUNCTIONS, refuse
+from graphc.trace.coverage import FUNCTIONS
 from graphc.trace.indexing import slice_range, take_slices
 from graphc.trace.tensor import Tensor, as_tensor, attach
 from graphc.types import (
@@ -40,11 +40,13 @@ def reshape(
     copy: Any = None,
     newshape: Any = None,
 ) -> Tensor:
-    """np.reshape in C order; one size may be -1."""
+    """np.reshape; one size may be -1. A traced array lies in C order, so "A" and "K" are "C"."""
     x = as_tensor(a)
-    if order not in ("C", "A"):
-        refuse(f"np.reshape with order={order!r}", "transpose first")
+    if order not in ("C", "A", "K", "F"):
+        raise ValueError(f"order is one of 'C', 'F', 'A' and 'K', not {order!r}")
     given = as_shape(newshape if shape is None else shape) + more
+    if order == "F":
+        return transpose(reshape(transpose(x), given[::-1]))
     unknown = [
         axis
         for axis, size in enumerate(given)

@@ -30,7 +30,8 @@ class Slogdet(NamedTuple):
     logabsdet: Tensor
 
 
-def _square(name: str, a: Any) -> Tensor:
+def square(name: str, a: Any) -> Tensor:
+    """Floating-point square matrices of few rows."""
     x = floating(as_tensor(a))
     if x.ndim < 2 or x.node.shape[-1] != x.node.shape[-2]:
         raise ShapeError(f"np.linalg.{name} needs square matrices, not {x.node.type}")
@@ -65,7 +66,7 @@ def _eliminated(x: Tensor, size: int) -> tuple[Tensor, list[Tensor], list[Tensor
 def solve(a: Any, b: Any) -> Tensor:
     """np.linalg.solve."""
     x, y = (floating(v) for v in promote(a, b))
-    x = _square("solve", x)
+    x = square("solve", x)
     single = y.ndim == 1
     y = y[:, None] if single else y
     lead = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
@@ -76,13 +77,13 @@ def solve(a: Any, b: Any) -> Tensor:
 
 def inv(a: Any) -> Tensor:
     """np.linalg.inv."""
-    x = _square("inv", a)
+    x = square("inv", a)
     return solve(x, np.broadcast_to(np.eye(x.shape[-1], dtype=x.dtype), x.shape))
 
 
 def det(a: Any) -> Tensor:
     """np.linalg.det."""
-    x = _square("det", a)
+    x = square("det", a)
     total = as_tensor(1.0, x.node.dtype)
     for pivot, swap in zip(*_eliminated(x, x.shape[-1])[1:], strict=True):
         total = total * np.where(swap, -pivot, pivot)
@@ -91,7 +92,7 @@ def det(a: Any) -> Tensor:
 
 def slogdet(a: Any) -> Slogdet:
     """np.linalg.slogdet."""
-    x = _square("slogdet", a)
+    x = square("slogdet", a)
     sign = total = None
     for pivot, swap in zip(*_eliminated(x, x.shape[-1])[1:], strict=True):
         turned = np.sign(np.where(swap, -pivot, pivot))
@@ -105,7 +106,7 @@ def slogdet(a: Any) -> Slogdet:
 
 def cholesky(a: Any, /, *, upper: bool = False) -> Tensor:
     """np.linalg.cholesky: of the lower triangle (upper: of the upper one)."""
-    x = _square("cholesky", a)
+    x = square("cholesky", a)
     x = np.swapaxes(x, -1, -2) if upper else x
     size = x.shape[-1]
     columns = []

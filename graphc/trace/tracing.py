@@ -15,6 +15,7 @@ from graphc import trees
 from graphc.errors import DTypeError, TraceError
 from graphc.graph import Graph, Node, apply, rebuild
 from graphc.ops.shape import DIMENSION, INPUT
+from graphc.trace.lessons import teach
 from graphc.trace.names import is_tracing, naming, unwatched
 from graphc.trace.tensor import Tensor, as_tensor
 from graphc.types import DType, TensorType, bool_, dtype_of, float64, int64
@@ -134,6 +135,8 @@ def trace_function(
     start = min((x.serial for x in inputs), default=None) or now()
     call_args, call_kwargs = trees.unflatten(in_tree, map(Tensor, inputs))
     outermost = not is_tracing()
+    if outermost:
+        teach()
     with naming() as namer:
         result = fn(*call_args, **call_kwargs)
     results, out_tree = trees.flatten(result)
