@@ -12,11 +12,12 @@ import pytest
 import scipy.special
 from test_ops import check_derivative
 
+import graphc
 from graphc import passes, reference
 from graphc.errors import DTypeError, TraceError
 from graphc.graph import Graph, Node, verify
 from graphc.trace import trace_function
-from graphc.transform import grad, grad_graph, jvp, value_and_grad, vjp
+from graphc.transform import grad, grad_graph, hessian, jvp, value_and_grad, vjp
 from graphc.types import float32, float64, int64
 
 # --- composites: every derivative agrees with differences, twice --------------------------------
@@ -394,3 +395,15 @@ def test_nodes_are_not_copied_to_be_named() -> None:
             key = (node.op, node.operands, tuple(node.params.items()))
             assert key not in keys, f"{node!r} repeats {keys[key]!r}"
             keys[key] = node
+
+
+@pytest.mark.parametrize("zeros", [(), (1,), (1, 3)])
+def test_products_and_what_their_gradients_cost(zeros: tuple[int, ...]) -> None:
+    f = np.prod
+    x = np.random.default_rng(0).normal(size=5)
+    x[list(zeros)] = 0.0
+    rest = [[np.prod(np.delete(x, [i, j])) * (i != j) for j in range(5)] for i in range(5)]
+    alone = [np.prod(np.delete(x, i)) for i in range(5)]
+    np.testing.assert_allclose(grad(f)(x), alone, rtol=1e-14)
+    np.testing.assert_allclose(hessian(f)(x), rest, rtol=1e-13, atol=1e-15)
+    assert graphc.compile(value_and_grad(f), graphc.float64[1000]).flops <= 5 * 1000

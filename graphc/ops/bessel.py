@@ -197,7 +197,7 @@ def _k_scaled(n: int, x: float) -> float:
     if math.isinf(x):
         return 0.0
     if x < NEAR:
-        return _k_near(n, x)
+        return math.exp(x) * _k_near(n, x)
     top = 2.1 * math.asinh(math.sqrt(370 + 4 * n) / math.sqrt(x))
     t = np.linspace(0, top, 4001)
     with np.errstate(all="ignore"):

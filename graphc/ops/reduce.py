@@ -131,11 +131,12 @@ def _extremum_vjp(g: Value, k: int, y: Value, node: Node) -> Value:
 EXTREMUM = Stated(_extremum_jvp, _extremum_vjp)
 
 
-def _others(x: Value, node: Node) -> Value:
-    """For each element the product of the others along the axes.
+def _others(x: Value, y: Value, factor: Value | None, node: Node) -> Value:
+    """For each element the product of the others along the axes, times a factor for them all.
 
-    Where one or two of them are 0, the product as a function of those, so that its own derivative
-    is right there too; where more are, the function and its first two derivatives are 0.
+    That is y / x where x is not 0. Where it is, and one more at most, it is the product as a
+    function of that one, so that its own derivative is right there too; where more are, the
+    function and its first two derivatives are 0.
     """
     axes = _axes(node.params)
     zero = x == 0
@@ -143,18 +144,19 @@ def _others(x: Value, node: Node) -> Value:
     filled = np.where(zero, 1, x)
     rest = np.prod(filled, axis=axes, keepdims=True)
     vanishing = np.sum(np.where(zero, x, 0), axis=axes, keepdims=True)
+    if factor is not None:
+        y, rest = y * factor, rest * factor
     of_zero = np.where(zeros == 1, rest, np.where(zeros == 2, rest * (vanishing - x), 0))
-    of_rest = np.where(zeros == 1, rest / filled * vanishing, 0)
-    return np.where(zeros == 0, rest / filled, np.where(zero, of_zero, of_rest))
+    return np.where(zero, of_zero, y / filled)
 
 
 def _prod_jvp(tangents: tuple[Value | None, ...], y: Value, node: Node) -> Value:
     x = type(y)(node.operands[0])
-    return np.sum(_others(x, node) * tangents[0], axis=_axes(node.params))
+    return np.sum(_others(x, keep(y, node), None, node) * tangents[0], axis=_axes(node.params))
 
 
 def _prod_vjp(g: Value, k: int, y: Value, node: Node) -> Value:
-    return _others(type(y)(node.operands[0]), node) * keep(g, node)
+    return _others(type(y)(node.operands[0]), keep(y, node), keep(g, node), node)
 
 
 SUM = _reduce(
