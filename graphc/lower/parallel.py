@@ -6,7 +6,7 @@ are dealt out as they are; what others accumulate is summed in blocks that do no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphc.barriers import with_barriers
@@ -24,11 +24,13 @@ from graphc.loops import (
     If,
     Let,
     Literal,
+    Local,
     Loop,
     Once,
     Parallel,
     Position,
     Program,
+    Read,
     Stmt,
     Store,
     While,
@@ -39,8 +41,9 @@ from graphc.loops_verify import verify_region
 from graphc.lower.blocks import Blocks, blocked_columns, blocked_rows, blocked_sums
 from graphc.lower.memory import align, laid, prepared
 from graphc.lower.naming import Names
+from graphc.lower.rewriting import Rewriting
 from graphc.lower.work import work
-from graphc.types import Size, bool_, maximum, names, product
+from graphc.types import Dim, Size, bool_, maximum, names, product
 
 LEAST_REGION = 200_000
 """Operations (see `work`) that repay waking threads: some ten microseconds."""
@@ -74,9 +77,12 @@ def parallelise(program: Program, threads: int, free: Names, loop_names: Sequenc
     body = sharer.body(program.body, {})
     if not _is_shared(body):
         return laid(program)
+    stored = {x.buffer for x in statements(body) if isinstance(x, Store)}
+    sharer.parts = [x for x in sharer.parts if x.name in stored]  # not of what was tried in vain
+    parts = [x for x in sharer.parts if x.name not in sharer.told]
+    for_one = replace(program, body=_alone(body, sharer.told), buffers=(*program.buffers, *parts))
     if threads == 1:
-        buffers = (*program.buffers, *sharer.parts)
-        return laid(replace(program, body=_alone(body), buffers=buffers))
+        return laid(for_one)
     shared = sharer.laid(_merged(body), threads)
     worth: Expr = Literal(True, bool_)
     if not isinstance(total, int):
@@ -86,8 +92,7 @@ def parallelise(program: Program, threads: int, free: Names, loop_names: Sequenc
     try:
         verify_region(region, Memory.of(shared))
     except VerifyError:  # what cannot be proved once all arrays have their places
-        buffers = (*program.buffers, *sharer.parts)
-        return laid(replace(program, body=_alone(body), buffers=buffers))
+        return laid(for_one)
     return replace(shared, body=(region,))
 
 
@@ -97,6 +102,8 @@ class _Sharer:
     memory: Memory
     free: Names
     parts: list[Buffer] = field(default_factory=list)
+    told: dict[str, str] = field(default_factory=dict)
+    """Where the first thread leaves locals for the others: the local of each array."""
     private: list[tuple[str, ...]] = field(default_factory=list)
     """The arrays of which each thread needs its own, for each shared loop."""
     variables: dict[str, str] = field(default_factory=dict)
@@ -127,7 +134,7 @@ class _Sharer:
                     result += self.loop(stmt, extents)
                 case _:
                     inner = self.inside(stmt, extents)
-                    result += [inner] if _is_shared((inner,)) else _serial(stmt)
+                    result += [inner] if _is_shared((inner,)) else self.alone(stmt)
         return tuple(result)
 
     def inside(self, stmt: Stmt, extents: Extents) -> Stmt:
@@ -149,14 +156,14 @@ class _Sharer:
     def loop(self, loop: Loop, extents: Extents) -> list[Stmt]:
         cost = self.cost((loop,), extents)
         if isinstance(cost, int) and cost < LEAST_LOOP:
-            return _serial(loop)
+            return self.alone(loop)
         few = isinstance(loop.extent, int) and loop.extent < FEWEST
         ways = (self.across, self.within) if not few else (self.within, self.across)
         for way in ways:
             found = way(loop, extents)
             if found is not None:
                 return found
-        return _serial(loop)
+        return self.alone(loop)
 
     def within(self, loop: Loop, extents: Extents) -> list[Stmt] | None:
         """The loop as it is, with shared loops inside."""
@@ -226,6 +233,27 @@ class _Sharer:
                     return found
         return Once((stmt,))
 
+    def alone(self, stmt: Stmt) -> list[Stmt]:
+        """What is not dealt out: the first thread stores, all know the locals that it changes."""
+        inner = list(statements((stmt,)))
+        own = {x.name for x in inner if isinstance(x, Let | Declare)}
+        if not any(isinstance(x, Store | Contract) for x in inner):
+            return [stmt]
+        changed = {x.name: x for x in inner if isinstance(x, Assign) and x.name not in own}
+        start, end, rest = list[Stmt](), list[Stmt](), list[Stmt]()
+        mine = {name: self.free.take(f"{name}_first") for name in changed}
+        for name, last in changed.items():  # it tells the others, through memory
+            dtype = last.value.dtype
+            told = Buffer(self.free.take(f"{name}_told"), dtype, (1,), 0)
+            self.parts.append(told)
+            self.told[told.name] = name
+            start.append(Declare(mine[name], Local(name, dtype)))
+            end.append(Store(told.name, 0, Local(mine[name], dtype)))
+            rest.append(Assign(name, Read(told.name, 0, dtype)))
+        indices = {name: Dim.named(own) for name, own in mine.items()}
+        inside = Rewriting(indices, mine).body((stmt,))
+        return [Once((*start, *inside, *end)), *rest]
+
     # --- arrays ----------------------------------------------------------------------------------
 
     def laid(self, body: tuple[Stmt, ...], threads: int) -> Program:
@@ -273,28 +301,6 @@ def _unshared(stmt: Stmt) -> Stmt:
     return Once((replace(stmt, shared=False),))
 
 
-def _serial(stmt: Stmt) -> list[Stmt]:
-    """What is not dealt out: the first thread stores, all compute the locals that they need."""
-    inner = list(statements((stmt,)))
-    own = {x.name for x in inner if isinstance(x, Let | Declare)}
-    if not any(isinstance(x, Store | Contract) for x in inner):
-        return [stmt]
-    if not any(isinstance(x, Assign) and x.name not in own for x in inner):
-        return [Once((stmt,))]
-
-    def parted(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-        return tuple(part for s in body for part in _serial(s))
-
-    match stmt:
-        case Loop():
-            return [replace(stmt, body=parted(stmt.body))]
-        case While():
-            return [replace(stmt, test=parted(stmt.test), body=parted(stmt.body))]
-        case If():
-            return [replace(stmt, then=parted(stmt.then), other=parted(stmt.other))]
-    return [Once((stmt,))]
-
-
 def _merged(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
     """Neighbours that the first thread runs, together."""
     result: list[Stmt] = []
@@ -313,21 +319,25 @@ def _merged(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
     return tuple(result)
 
 
-def _alone(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-    """The same for one thread."""
+def _alone(body: tuple[Stmt, ...], told: Mapping[str, str]) -> tuple[Stmt, ...]:
+    """The same for one thread, which tells nobody."""
     result: list[Stmt] = []
     for stmt in body:
         match stmt:
             case Once(inner):
-                result += _alone(inner)
+                result += _alone(inner, told)
                 continue
             case Barrier():
                 continue
+            case Assign(_, Read(buffer)) if buffer in told:
+                continue
+            case Store(buffer, _, value) if buffer in told:
+                stmt = Assign(told[buffer], value)
             case Loop():
-                stmt = replace(stmt, body=_alone(stmt.body), shared=False)
+                stmt = replace(stmt, body=_alone(stmt.body, told), shared=False)
             case While():
-                stmt = replace(stmt, test=_alone(stmt.test), body=_alone(stmt.body))
+                stmt = replace(stmt, test=_alone(stmt.test, told), body=_alone(stmt.body, told))
             case If():
-                stmt = replace(stmt, then=_alone(stmt.then), other=_alone(stmt.other))
+                stmt = replace(stmt, then=_alone(stmt.then, told), other=_alone(stmt.other, told))
         result.append(stmt)
     return tuple(result)
