@@ -247,9 +247,12 @@ def children(expr: Expr) -> tuple[Expr, ...]:
 
 def parts(expr: Expr) -> Iterator[Expr]:
     """The expression and everything below it."""
-    yield expr
-    for child in children(expr):
-        yield from parts(child)
+    waiting = [expr]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        if isinstance(part, Apply):
+            waiting += part.args[::-1]
 
 
 def replace_parts(expr: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
@@ -288,10 +291,12 @@ def bodies(stmt: Stmt) -> tuple[tuple[Stmt, ...], ...]:
 
 def statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
     """Every statement, in order, loops before what they contain."""
-    for stmt in body:
+    waiting = [*body[::-1]]
+    while waiting:
+        stmt = waiting.pop()
         yield stmt
-        for inner in bodies(stmt):
-            yield from statements(inner)
+        for inner in bodies(stmt)[::-1]:
+            waiting += inner[::-1]
 
 
 def format_expr(expr: Expr) -> str:

@@ -24,12 +24,13 @@ def map_atoms(size: Size, fn: Callable[[Atom], Size]) -> Size:
 
 def substitute(size: Size, values: Mapping[str, Size]) -> Size:
     """The size with names replaced; names not in `values` stay."""
-    if isinstance(size, int) or not values:
+    if isinstance(size, int) or values.keys().isdisjoint(names(size)):
         return size
 
     def replace(atom: Atom) -> Size:
         if isinstance(atom, str):
-            return values.get(atom, Dim((((atom,), 1),)))
+            found = values.get(atom)
+            return Dim.named(atom) if found is None else found
         a, b = substitute(atom.a, values), substitute(atom.b, values)
         return FUNCTIONS[atom.kind](a, b)
 

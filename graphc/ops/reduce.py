@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -196,6 +197,7 @@ def subscripts(params: Params) -> tuple[tuple[Labels, ...], Labels]:
     return inputs, output
 
 
+@lru_cache(1024)
 def label_sizes(shapes: tuple[Shape, ...], inputs: tuple[Labels, ...]) -> Mapping[int, Size]:
     """The size of each label.
 
