@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from graphc.graph import Constant, Graph, Node
-from graphc.types import Dim, DType
+from graphc.graph import Constant, Graph, Node, Source
+from graphc.types import Dim, DType, TensorType
 
 
 class UnknownError(TypeError):
@@ -30,6 +30,8 @@ class _Writer:
     def __init__(self) -> None:
         self.number: dict[Node, int] = {}
         self.parts: list[str] = []
+        self.told: dict[TensorType | Source | None, str] = {}
+        """Types and lines that were written before: many nodes share them."""
 
     def graph(self, graph: Graph) -> list[str]:
         """What is written so far, the graph at its end."""
@@ -43,16 +45,22 @@ class _Writer:
             # An input's line is that of the call of `compile`.
             line = None if node.op.name == "input" else node.source
             self.parts.append(
-                f"{node.op.name} {operands} {node.dtype} {node.name} {node.part} {cites} {rank} "
-                f"{line}"
+                f"{node.op.name} {operands} {node.name} {node.part} {cites} {rank} "
+                f"{self.text(node.type)} {self.text(line)}"
             )
-            self.value(node.type.shape)
             for key, value in node.params.items():
                 self.parts.append(key)
                 self.value(value)
         ends = [[self.number[x] for x in part] for part in (graph.inputs, graph.outputs)]
         self.parts.append(f"{graph.name} {ends} {graph.output_names} {graph.doc!r}")
         return self.parts
+
+    def text(self, told: TensorType | Source | None) -> str:
+        """A type or a line."""
+        found = self.told.get(told)
+        if found is None:
+            found = self.told[told] = str(told)
+        return found
 
     def value(self, value: object) -> None:
         """A parameter."""
