@@ -33,7 +33,8 @@ class Matrix:
 class Contract:
     """c = left right, or c += left right if `add`: rows x columns, summed over terms.
 
-    Columns of the right and of c lie side by side, and are combined in vectors. Where both operands
+    Columns of c lie side by side, and are combined in vectors; those of the right, or its terms,
+    best do too. Where both operands
     have taps it is terms that are: the last of them lie side by side in both, and `into.term` is
     the step between columns of c. Where only the right has taps, nothing is added to.
     """

@@ -11,7 +11,7 @@ enum { LANES_${ suffix } = 32 / sizeof(${ T }), ROWS_${ suffix } = 6 };
 enum { LANES_${ suffix } = 16 / sizeof(${ T }), ROWS_${ suffix } = 6 };
 #endif
 /* A tile's columns, and the terms it sums before it moves on: what stays in the first cache. */
-enum { WIDTH_${ suffix } = 2 * LANES_${ suffix }, DEPTH_${ suffix } = 1024 / sizeof(${ T }) };
+enum { WIDTH_${ suffix } = 2 * LANES_${ suffix }, DEPTH_${ suffix } = 256 };
 enum { THIN_${ suffix } = 2 * ROWS_${ suffix } }; /* rows of a tile half as wide */
 typedef ${ T } lanes_${ suffix } __attribute__((
     vector_size(LANES_${ suffix } * sizeof(${ T })), aligned(sizeof(${ T })), may_alias));

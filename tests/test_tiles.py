@@ -46,6 +46,38 @@ def test_every_edge(form, dtype):
                 np.testing.assert_allclose(kernel(a, b), fn(a, b), rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize("target", ["native", "portable"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
+def test_columns_are_gathered_over_many_terms(form, dtype, target):
+    fn, left, right = FORMS[form]
+    for m, k, n in ((100, 700, 37), (97, 263, 130)):
+        types = dtype[(k, m) if left else (m, k)], dtype[(n, k) if right else (k, n)]
+        a, b = (rng.normal(size=x.shape).astype(dtype.name) for x in types)
+        tolerance = 8 * k * np.finfo(dtype.name).eps
+        got = graphc.compile(fn, *types, target=target)(a, b)
+        np.testing.assert_allclose(got, fn(a, b), rtol=0, atol=tolerance)
+
+
+def test_a_large_product_reads_its_operands_where_they_lie():
+    for form in ("NN", "NT"):
+        program = lowered(FORMS[form][0], float32[240, 240], float32[240, 240])
+        (product,) = program.body[-1:]
+        assert isinstance(product, Contract)  # all rows at once: nothing else waits for some
+        assert not program.buffers
+        assert (product.right.term, product.right.row) == ((1, 240) if form == "NT" else (240, 1))
+
+
+def test_rows_that_would_drive_each_other_out_of_the_cache_are_copied():
+    program = lowered(FORMS["NN"][0], float32[256, 1024], float32[1024, 256])
+    assert [x.shape for x in program.buffers] == [(22, 1024, 12)]
+
+
+def test_columns_that_many_blocks_read_are_copied_once():
+    program = lowered(lambda x, w: np.tanh(x @ w.T), float32["n", 64], float32[256, 64])
+    assert (8, 64, 32) in [x.shape for x in program.buffers]
+
+
 def test_nan_and_infinity_go_where_numpy_sends_them():
     a, b = rng.normal(size=(20, 30)), rng.normal(size=(30, 40))
     a[3, 4], b[5, 6], b[7, 8] = np.nan, np.inf, -np.inf

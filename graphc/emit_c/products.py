@@ -25,7 +25,7 @@ def product_call(p: Printer, stmt: Contract) -> str:
         taps = [*((1, 0),) * (MOST_TAPS - len(right.taps)), *right.taps]
         b = _matrix(p, right, *(x for tap in taps for x in tap))
         return _call(p, stmt, "contract_taps", sizes, *a, *b, *c)
-    b = _matrix(p, right, right.term, stmt.column_panel)
+    b = _matrix(p, right, right.term, right.row, stmt.column_panel)
     return _call(p, stmt, "contract", (*sizes, stmt.terms), *a, *b, *c, add)
 
 

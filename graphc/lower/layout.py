@@ -8,15 +8,21 @@ from graphc.bounds import ROW_PANEL, column_panel
 from graphc.graph import Computed, Graph, Node, View, apply, rebuild
 from graphc.lower.panels import copied, packed
 from graphc.lower.steps import lies
-from graphc.lower.tiling import TILED, Tiling, count, is_tiled, sizes_of
+from graphc.lower.tiling import TILED, UNKNOWN, Tiling, block_of, count, is_tiled, sizes_of
 from graphc.lower.windowed import grouped
 from graphc.ops.reduce import subscripts
 from graphc.ops.shape import TRANSPOSE
+from graphc.types import Size
 
 LONGEST_TERM_STEP = {"left": 1024, "right": 2048}
 """Bytes. Where neighbouring terms lie farther apart, tiles miss the first cache: worth a copy."""
+COLLIDING = 4096
+"""Bytes. Rows a multiple of them apart drive each other out of the first cache."""
 WORTH_COPYING = {"left": 64, "right": 32}
 """So many columns that use each element of the left operand, rows for the right."""
+ENOUGH_ROWS, FEW_PRODUCTS = 96, 4
+"""With so many rows at a time a product gathers its columns itself, unless more products want them:
+then one copy for all costs less."""
 LARGEST_COPY = 1 << 17
 """Elements. Larger copies are made in parts, in a loop over the first label, where there is one."""
 ENOUGH_TERMS = 32
@@ -35,8 +41,29 @@ def wants_copy(node: Node, found: Tiling, k: int) -> bool:
     side = "right" if k == found.right else "left"
     sizes = sizes_of(node)
     uses = count(sizes[i] for i in (found.rows if side == "right" else found.columns))
-    far = not isinstance(steps.term, int) or abs(steps.term) * node.dtype.bytes
-    return uses >= WORTH_COPYING[side] and (far is True or far >= LONGEST_TERM_STEP[side])
+    far = _bytes(node, steps.term) >= LONGEST_TERM_STEP[side]
+    if side == "left":
+        collide = found.alone and _bytes(node, steps.across) % COLLIDING == 0
+        return uses >= WORTH_COPYING[side] and (far or collide)
+    turned = steps.across != 1
+    if not turned and (not far or uses < WORTH_COPYING[side]):
+        return False
+    return not _gathers(node, found, uses)
+
+
+def _gathers(node: Node, found: Tiling, rows: int) -> bool:
+    """Whether the product gathers its columns on its way: it has rows enough, and few more products
+    want the same."""
+    inputs, _ = subscripts(node.params)
+    sizes = sizes_of(node)
+    around = (i for i in (*found.outer, *found.summed) if i not in inputs[found.right])
+    block = block_of(node, found) or rows
+    return block >= ENOUGH_ROWS and count(sizes[i] for i in around) * rows <= block * FEW_PRODUCTS
+
+
+def _bytes(node: Node, step: Size) -> int:
+    """How far a step leads; one known only at run time counts as far."""
+    return (abs(step) if isinstance(step, int) else UNKNOWN) * node.dtype.bytes
 
 
 def shrink(node: Node, found: Tiling) -> Tiling:
@@ -66,11 +93,15 @@ def lay_out(graph: Graph) -> Graph:
     """Contractions that tiles speed up, with their operands laid out for them."""
     stored: dict[Node, Node] = {}
     copies: dict[tuple[object, ...], Node] = {}
+    read = {x.serial for node in graph.nodes for x in node.operands}
+    alone = {x.serial for x in graph.outputs} - read
 
     def change(node: Node) -> Node:
         found = None if is_tiled(node) else grouped(node)
         if found is None:
             return node
+        if node.serial in alone:
+            found = replace(found, alone=True)
         operands = tuple(
             _through(x, stored, node, _is_early(node, found, k))
             for k, x in enumerate(node.operands)

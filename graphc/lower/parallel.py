@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphc.barriers import with_barriers
-from graphc.bounds import ROW_PANEL, Extents, largest
+from graphc.bounds import ROW_PANEL, Extents, column_panel, largest
 from graphc.dependence import Memory, Split, split_of
 from graphc.errors import VerifyError
 from graphc.loops import (
@@ -58,6 +58,8 @@ PART_WORK = 16
 SHORTEST_BLOCK, LONGEST_BLOCK = 16, 4096
 ROWS, COLUMNS = 48, 128
 """Of a product of matrices, at a time."""
+GATHERING = 128
+"""So many rows surely repay gathering the columns they are multiplied by."""
 SHARES = 8
 """Into how many parts a product of few rows is cut."""
 FEWEST = 4
@@ -220,13 +222,15 @@ class _Sharer:
         """A product of matrices, its rows or columns dealt out."""
         cost = self.cost((stmt,), extents)
         if not isinstance(cost, int) or cost >= LEAST_LOOP:
-            rows = _rows_at_once(largest(stmt.rows, extents))
+            rows = _at_once(largest(stmt.rows, extents), ROWS, ROW_PANEL)
             ways = []
             if stmt.left.panel is None or rows % ROW_PANEL == 0:
                 ways.append((blocked_rows, Blocks(self.variable("block"), rows, stmt.rows)))
             if stmt.right.panel is None and (stmt.by_dots or not stmt.right.taps):
-                blocks = Blocks(self.variable("block"), COLUMNS, stmt.columns)
-                ways.append((blocked_columns, blocks))
+                most = largest(stmt.columns, extents)
+                wide = _at_once(most, COLUMNS, column_panel(stmt.dtype))
+                way = blocked_columns, Blocks(self.variable("block"), wide, stmt.columns)
+                ways.insert(0 if _gathers(stmt, extents, SHARES * wide) else len(ways), way)
             for make, blocks in ways:
                 found = make(stmt, blocks)
                 if blocks.count != 1 and split_of(found, self.memory) == Split():
@@ -278,11 +282,19 @@ class _Sharer:
         return replace(found, buffers=(*found.buffers, *own), workspace=start + threads * step)
 
 
-def _rows_at_once(rows: Size | None) -> int:
-    """So many that few threads have nearly the same to do."""
-    if not isinstance(rows, int):
-        return ROWS
-    return min(ROWS, ROW_PANEL * -(-rows // (SHARES * ROW_PANEL)))
+def _at_once(size: Size | None, most: int, panel: int) -> int:
+    """So many rows, or columns, that few threads have nearly the same to do: whole panels."""
+    if not isinstance(size, int):
+        return most
+    return min(most, panel * -(-size // (SHARES * panel)))
+
+
+def _gathers(stmt: Contract, extents: Extents, least: int) -> bool:
+    """Whether the product gathers columns, at least so many: each thread should gather others."""
+    rows, columns = (largest(size, extents) for size in (stmt.rows, stmt.columns))
+    if stmt.by_dots or not isinstance(rows, int) or not isinstance(columns, int):
+        return False
+    return columns >= least and (rows >= GATHERING or stmt.right.row != 1)
 
 
 def _is_shared(body: tuple[Stmt, ...]) -> bool:

@@ -118,10 +118,15 @@ def lies(node: Node, found: Tiling, k: int) -> Steps | None:
 
 def right_steps(node: Node, found: Tiling, flat: Size, extents: Mapping[str, Size]) -> Steps | None:
     """The steps of the right operand, as a matrix or by the taps of windows."""
-    steps = steps_of(flat, COLUMNS, column_panel(node.dtype), extents, unit=True)
-    if steps is None and not found.summed and reads_windows(node.operands[found.right]):
+    width = column_panel(node.dtype)
+    steps = steps_of(flat, COLUMNS, width, extents, unit=True)
+    windows = reads_windows(node.operands[found.right])
+    if steps is None and not windows:
+        turned = steps_of(flat, COLUMNS, width, extents, unit=False)
+        return turned if turned is not None and turned.term == 1 else None
+    if steps is None and not found.summed and windows:
         columns, sizes = extents[COLUMNS], sizes_of(node)
-        if isinstance(columns, int) and columns >= column_panel(node.dtype):
+        if isinstance(columns, int) and columns >= width:
             taps = taps_of(flat, COLUMNS, extents, [sizes[i] for i in found.terms])
             steps = None if taps is None else _joined(taps)
             return steps if steps is not None and steps.across == 1 else None

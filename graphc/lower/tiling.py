@@ -46,12 +46,15 @@ class Tiling:
     runs: Labels = ()
     """The last of the terms, if they are multiplied in lanes: side by side in both operands. The
     loops over `summed` then lie outside the others."""
+    alone: bool = False
+    """Whether it is a result that nothing else reads."""
 
-    def params(self) -> dict[str, Labels]:
+    def params(self) -> dict[str, Labels | bool]:
         """The same as parameters of a node."""
         sides = (self.left, self.right)
         groups = (sides, self.rows, self.columns, self.terms, self.outer, self.summed, self.runs)
-        return {f"tiling_{name}": labels for name, labels in zip(GROUPS, groups, strict=True)}
+        named = {f"tiling_{name}": labels for name, labels in zip(GROUPS, groups, strict=True)}
+        return {**named, "tiling_alone": self.alone}
 
 
 def is_tiled(node: Node) -> bool:
@@ -60,8 +63,11 @@ def is_tiled(node: Node) -> bool:
 
 def tiling(node: Node) -> Tiling:
     """How a tiled node is grouped."""
-    (left, right), *groups = (axes(node.params, f"tiling_{name}") for name in GROUPS)
-    return Tiling(left, right, *groups)
+    (left, right), rows, columns, terms, outer, summed, runs = (
+        axes(node.params, f"tiling_{name}") for name in GROUPS
+    )
+    alone = bool(node.params["tiling_alone"])
+    return Tiling(left, right, rows, columns, terms, outer, summed, runs, alone)
 
 
 def sizes_of(node: Node) -> dict[int, Size]:
@@ -138,16 +144,24 @@ def _gains(found: Tiling, sizes: dict[int, Size]) -> bool:
 
 
 ROW_BLOCK, SMALL_ROW_BLOCK = 96, 48
+LARGE_ROW_BLOCK = 384
+"""Where no one waits for the rows: what one block of terms reads of the left operand stays in the
+cache."""
 SECOND_CACHE = 256 * 1024
 """Bytes that stay in the second cache beside what else is there."""
 
 
 def row_block(node: Node) -> int | None:
+    """How many rows of a tiled node are made at a time; None: all."""
+    return block_of(node, tiling(node))
+
+
+def block_of(node: Node, found: Tiling) -> int | None:
     """How many rows are made at a time, so that what uses them finds them in the cache; None: all.
 
     A multiple of the rows of a panel.
     """
-    found, sizes = tiling(node), sizes_of(node)
+    sizes = sizes_of(node)
     if len(found.rows) != 1 or found.runs:
         return None
     rows = sizes[found.rows[0]]
@@ -155,7 +169,7 @@ def row_block(node: Node) -> int | None:
     held = columns * count(sizes[i] for i in found.terms) * node.dtype.bytes
     block = ROW_BLOCK if held > SECOND_CACHE else SMALL_ROW_BLOCK
     fits = SECOND_CACHE // (columns * node.dtype.bytes)
-    block = max(12, min(block, fits // 12 * 12))
+    block = LARGE_ROW_BLOCK if found.alone else max(12, min(block, fits // 12 * 12))
     if not isinstance(rows, int):
         return block
     parts = -(-rows // block)
