@@ -59,6 +59,20 @@ def test_columns_are_gathered_over_many_terms(form, dtype, target):
         np.testing.assert_allclose(got, fn(a, b), rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize("columns", [2, 3, 4])
+def test_a_narrow_product_is_summed_in_lanes(columns):
+    fn, dims = FORMS["NN"][0], (float32["m", 70], float32[70, columns])
+    program = lowered(fn, *dims)
+    (product,) = (x for x in statements(program.body) if isinstance(x, Contract))
+    assert product.by_dots
+    assert [x.shape for x in program.buffers] == [(columns, 70)]  # the small operand, turned
+    for m in (0, 1, 2, 40):
+        a, b = rng.random((m, 70), np.float32), rng.random((70, columns), np.float32)
+        np.testing.assert_allclose(graphc.compile(fn, *dims)(a, b), a @ b, rtol=1e-5)
+    (product,) = tiles(FORMS["NT"][0], float32[40, 70], float32[columns, 70])
+    assert product.by_dots
+
+
 def test_a_large_product_reads_its_operands_where_they_lie():
     for form in ("NN", "NT"):
         program = lowered(FORMS[form][0], float32[240, 240], float32[240, 240])
@@ -108,7 +122,7 @@ def test_operands_are_read_through_or_copied(fn, shapes):
 
 def test_small_products_and_those_with_vectors_stay_loops():
     assert not tiles(lambda a, b: a @ b, float64[4, 3], float64[3, 5])
-    assert not tiles(lambda a, b: a @ b, float64[64, 64], float64[64, 3])
+    assert not tiles(lambda a, b: a.T @ b, float64[64, 64], float64[64, 3])
     assert not tiles(lambda a, b: a @ b, float64[64, 64], float64[64])
 
 

@@ -9,7 +9,7 @@ from graphc.graph import Computed, Graph, Node, View, apply, rebuild
 from graphc.lower.panels import copied, packed
 from graphc.lower.steps import lies
 from graphc.lower.tiling import TILED, UNKNOWN, Tiling, block_of, count, is_tiled, sizes_of
-from graphc.lower.windowed import grouped
+from graphc.lower.windowed import grouped, label_steps
 from graphc.ops.reduce import subscripts
 from graphc.ops.shape import TRANSPOSE
 from graphc.types import Size
@@ -32,7 +32,8 @@ ENOUGH_TERMS = 32
 def wants_copy(node: Node, found: Tiling, k: int) -> bool:
     """Whether operand k is copied into panels first."""
     if found.runs:
-        return False
+        along = label_steps(node, k)
+        return along is None or along[found.runs[-1]] != 1
     steps = lies(node, found, k)
     if steps is None:
         return True
@@ -147,8 +148,9 @@ def _copied(node: Node, found: Tiling, k: int) -> Node:
     labels, x, right = inputs[k], node.operands[k], k == found.right
     own = found.columns if right else found.rows
     outer = tuple(i for i in (*found.outer, *found.summed) if i in labels)
-    dense = len(own) > 1
-    order = (*outer, *found.terms, *own) if dense and right else (*outer, *own, *found.terms)
+    dense = len(own) > 1 or bool(found.runs)
+    turned = dense and right and not found.runs
+    order = (*outer, *found.terms, *own) if turned else (*outer, *own, *found.terms)
     x = _transposed(x, tuple(labels.index(i) for i in order))
     if dense:
         x = copied(x, node, _is_early(node, found, k))

@@ -83,6 +83,12 @@ def count(sizes: Iterable[Size]) -> int:
 
 def candidate(node: Node) -> Tiling | None:
     """How a contraction is a matrix product; None where it is none, or too small to gain."""
+    found = as_product(node)
+    return found if found is not None and _gains(found, sizes_of(node)) else None
+
+
+def as_product(node: Node) -> Tiling | None:
+    """How a contraction is a matrix product, of whatever size; None where it is none."""
     if not isinstance(node.op.element, Contraction) or len(node.operands) != 2:
         return None
     inputs, output = subscripts(node.params)
@@ -101,8 +107,7 @@ def candidate(node: Node) -> Tiling | None:
     taken = {*rows, *columns, *terms}
     outer = tuple(i for i in output if i not in taken)
     summed = tuple(i for i in sizes if i not in taken and i not in output)
-    found = Tiling(1 - right, right, rows, columns, terms, outer, summed)
-    return found if _gains(found, sizes) else None
+    return Tiling(1 - right, right, rows, columns, terms, outer, summed)
 
 
 def _suffix(output: Labels, allowed: set[int]) -> Labels:

@@ -12,9 +12,17 @@ from dataclasses import replace
 
 from graphc.graph import Node
 from graphc.lower.steps import flat_of, lies, reads_windows
-from graphc.lower.tiling import Labels, Tiling, candidate, count, sizes_of
+from graphc.lower.tiling import (
+    LEAST_COLUMNS,
+    Labels,
+    Tiling,
+    as_product,
+    candidate,
+    count,
+    sizes_of,
+)
 from graphc.ops.reduce import subscripts
-from graphc.types import Dim, Size, substitute
+from graphc.types import Dim, Size, product, substitute
 
 SHORTEST_RUN = 64
 """Elements side by side in both operands, worth to be multiplied in lanes."""
@@ -22,6 +30,8 @@ LONGEST_SUM = 2048
 """So many terms in one product; more, and what it reads would leave the cache before it is read
 again."""
 LEAST_ROWS = 3
+LEAST_NARROW_ROWS = 16
+"""So many rows that use a copy of a few columns."""
 
 
 def grouped(node: Node) -> Tiling | None:
@@ -29,7 +39,7 @@ def grouped(node: Node) -> Tiling | None:
     where it is none."""
     found = candidate(node)
     if found is None:
-        return None
+        return _narrow(node)
     if reads_windows(node.operands[found.right]):
         narrow = _by_taps(node, found)
         if narrow is not None:
@@ -38,6 +48,22 @@ def grouped(node: Node) -> Tiling | None:
         if reads_windows(node.operands[side]):
             return _by_dots(node, found, side) or found
     return found
+
+
+def _narrow(node: Node) -> Tiling | None:
+    """Fewer columns than a vector has lanes: by dots, if terms lie side by side in the left. The
+    right operand is small, and copied if need be."""
+    found = as_product(node)
+    if found is None or len(found.terms) != 1 or found.outer or found.summed:
+        return None
+    sizes = sizes_of(node)
+    columns, terms = (product(sizes[i] for i in x) for x in (found.columns, found.terms))
+    rows, steps = count(sizes[i] for i in found.rows), label_steps(node, found.left)
+    if not isinstance(columns, int) or not isinstance(terms, int) or steps is None:
+        return None
+    if not 1 < columns < LEAST_COLUMNS or terms < SHORTEST_RUN or rows < LEAST_NARROW_ROWS:
+        return None
+    return replace(found, runs=found.terms) if steps[found.terms[0]] == 1 else None
 
 
 def _by_taps(node: Node, found: Tiling) -> Tiling | None:
