@@ -184,3 +184,9 @@ def test_a_node_does_not_join_a_loop_across_its_memory():
     program = lowered(fn, float32[40, 50], float32[50])
     last = [x for x in statements(program.body) if isinstance(x, Loop)][-1]
     assert last.extent == 50
+
+
+def test_convolutions_too_small_for_tiles_keep_their_order():
+    types = (float32[8, 3, 16, 16], float32[3, 3, 3, 3], float32[3])
+    graph = optimize(trace_function(gradients, types).graph)
+    assert batches_last(graph).nodes == graph.nodes

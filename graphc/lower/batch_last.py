@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from graphc.graph import Contraction, Elementwise, Graph, Node, Reduction, View, apply, walk
 from graphc.lower.index import simplify
+from graphc.lower.tiling import candidate
 from graphc.ops.leaves import axes, sizes
 from graphc.ops.reduce import subscripts
 from graphc.ops.shape import PAD, RESHAPE, TRANSPOSE
@@ -80,8 +81,8 @@ def _is_free(node: Node) -> bool:
 
 def _images(node: Node) -> int | None:
     """Which axis of the result of a convolution counts images; None if it is none, or of few."""
-    if not isinstance(node.op.element, Contraction) or len(node.operands) != 2:
-        return None
+    if not isinstance(node.op.element, Contraction) or candidate(node) is None:
+        return None  # a product too small for tiles gains nothing
     inputs, output = subscripts(node.params)
     for x, own, other in zip(node.operands, inputs, inputs[::-1], strict=True):
         if not _has_windows(x):
