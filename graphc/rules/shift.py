@@ -114,7 +114,7 @@ def weighted_log_sum_exp(t: Tensor, x: Tensor, axis: Axes) -> Tensor | None:
         return None
     top = np.max(np.where(t != 0, x, -math.inf), axis=axis, keepdims=True)
     m = stop(np.where(np.isfinite(top), top, 0))
-    most = 0.5 * math.log(float(x.dtype.limits.max))
+    most = 0.5 * math.log(float(x.node.dtype.limits.max))
     e = np.exp(np.minimum(x - m, most))
     total = np.log(np.sum(t * e, axis=axis))
     return total + np.reshape(m, total.shape)
