@@ -312,7 +312,8 @@ def _kernel(graph: core.Graph, options: Options) -> Kernel:
     flatten, unflatten = _trees(graph) if isinstance(graph, Graph) else (None, None)
 
     def make() -> tuple[Program, CUnit]:
-        key = digest(graph, shown, options, resources.fingerprint())
+        paths = options.trap_nans  # whose errors name the file
+        key = digest(graph, shown, options, resources.fingerprint(), paths=paths)
         return build.remember(key, lambda: in_c(graph, options))
 
     only_c = options.trap_nans or options.donated or options.memory is not None

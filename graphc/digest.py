@@ -12,13 +12,14 @@ class UnknownError(TypeError):
     """A parameter that has no digest."""
 
 
-def digest(graph: Graph, *more: object) -> str | None:
+def digest(graph: Graph, *more: object, paths: bool = False) -> str | None:
     """A digest of the graph's structure, names, types, order and lines, and of the repr of `more`.
 
-    None: a parameter is of a class that is not known here, and so might hide something.
+    A line is ``model.py:12``, as the C cites it, so that a project may move; `paths`, for a
+    program that holds whole paths, tells files of one name apart. None: a parameter is of a class that is not known here, and so might hide something.
     """
     try:
-        parts = _Writer().graph(graph)
+        parts = _Writer(paths).graph(graph)
     except UnknownError:
         return None
     return sha256("\0".join((*parts, *map(repr, more))).encode()).hexdigest()[:40]
@@ -27,7 +28,8 @@ def digest(graph: Graph, *more: object) -> str | None:
 class _Writer:
     """Numbers nodes in the order in which it meets them, bodies of loops included."""
 
-    def __init__(self) -> None:
+    def __init__(self, paths: bool) -> None:
+        self.paths = paths
         self.number: dict[Node, int] = {}
         self.parts: list[str] = []
         self.told: dict[TensorType | Source | None, str] = {}
@@ -44,6 +46,8 @@ class _Writer:
             rank = order[node.serial]
             # An input's line is that of the call of `compile`.
             line = None if node.op.name == "input" else node.source
+            if self.paths and line is not None:
+                self.parts.append(line.file)
             self.parts.append(
                 f"{node.op.name} {operands} {node.name} {node.part} {cites} {rank} "
                 f"{self.text(node.type)} {self.text(line)}"

@@ -17,6 +17,7 @@ import graphc
 from graphc import api, build, resources
 from graphc.build import programs
 from graphc.digest import digest
+from graphc.errors import NonFiniteError
 from graphc.graph import Graph, apply
 from graphc.ops.shape import INPUT
 from graphc.rewrite.patterns import _known, _read, _traced, _written, recall
@@ -39,6 +40,7 @@ TYPES = (graphc.float64["n", 3], graphc.float64[3])
 PRINT = """
 import numpy as np, graphc
 from graphc.digest import digest
+from graphc.errors import NonFiniteError
 def loss(x, w):
     y = graphc.fori_loop(0, 3, lambda i, c: c * w[0], x)
     return np.sum(np.tanh(y @ w) ** 2 + np.array([1.0, 2.0, 3.0]) @ w)
@@ -141,6 +143,29 @@ def test_who_looks_at_the_passes_sees_them(
     monkeypatch.setenv(name, "1")
     graphc.compile(loss, *TYPES)
     assert not list(folder.glob("kernels/*/*.program"))
+
+
+def test_files_of_one_name_are_told_apart_where_errors_name_them(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "import numpy as np\n\n\ndef f(x):\n    return np.log(x)\n"
+    found = []
+    for place in ("a", "b"):
+        file = tmp_path / place / "model.py"
+        file.parent.mkdir()
+        file.write_text(text)
+        held: dict[str, Any] = {}
+        exec(compile(text, str(file), "exec"), held)
+        kernel = graphc.compile(held["f"], graphc.float64[2], trap_nans=True)
+        with pytest.raises(NonFiniteError, match=r"model.py:5") as caught:
+            kernel(np.array([1.0, -1.0]))
+        found.append(caught.value.source.file)
+        assert found[-1] == str(file)
+        graphs = graphc.trace(held["f"], graphc.float64[2])
+        found.append(digest(graphs))
+        found.append(digest(graphs, paths=True))
+    assert found[1] == found[4]
+    assert found[2] != found[5]
 
 
 def test_large_constants_are_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
