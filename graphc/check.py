@@ -11,6 +11,7 @@ import numpy as np
 from graphc import reference, trees
 from graphc.api import Graph, compile, trace
 from graphc.errors import CheckError, TraceError
+from graphc.graph import Node
 from graphc.trace import Tensor, inline, leaf_type
 from graphc.transform import jvp, vjp
 from graphc.types import DType, TensorType, dtype_of, evaluate, float64
@@ -88,25 +89,30 @@ def check(
         examples, kwargs: arrays and numbers to check at, or types: then standard normal values
             (integers 0 to 2, random bools) are drawn, with small run-time dimensions.
         tolerance: largest difference that passes, relative to the largest magnitude of the array;
-            None: 4 eps^(2/3) of the output's dtype. Central differences may differ by 100 times
-            their own expected error eps^(2/3).
+            None: 4 eps^(2/3) of the narrowest dtype it computes in. Central differences may
+            differ by 100 times their own expected error eps^(2/3).
         seed: of the random values.
 
     Raises:
-        GraphcError: the function cannot be traced or compiled.
+        GraphcError: the function cannot be traced or compiled, or returns nothing.
     """
     graph = fn if isinstance(fn, Graph) else trace(fn, *examples, **kwargs)
+    if not graph.outputs:
+        raise TraceError(f"{graph.name} returns nothing, so there is nothing to check")
     rng = np.random.default_rng(seed)
     given = trees.flatten((examples, {key: kwargs[key] for key in sorted(kwargs)}))[0]
     leaves = random_values(given or [x.type for x in graph.inputs], rng)
     with np.errstate(all="ignore"):
         names = list(graph.output_names)
         finding, _ = _c_against_numpy("C against NumPy", graph, leaves, names, tolerance)
-        try:
-            derivatives = tuple(_derivatives(graph, leaves, rng, tolerance))
-        except TraceError as error:
-            return Report(graph.name, (finding,), (f"no derivatives were compared: {error}",))
-        return Report(graph.name, (finding, *derivatives))
+        notes: list[str] = []
+        for what, derivatives in (("reverse mode", _both_modes), ("forward mode", _forward_mode)):
+            try:
+                found = tuple(derivatives(graph, leaves, rng, tolerance))
+                return Report(graph.name, (finding, *found), tuple(notes))
+            except TraceError as error:
+                notes.append(f"no {what} was compared: {error}")
+        return Report(graph.name, (finding,), tuple(notes))
 
 
 def random_values(
@@ -141,8 +147,10 @@ def _c_against_numpy(
     for i, other in enumerate(reference.run(graph.optimized(), leaves)):
         if want[i].dtype.kind == "f":
             want[i] = np.where(np.isfinite(want[i]), want[i], other)
+    floats = 4 * _coarsest(graph) ** (2 / 3) if tolerance is None else tolerance
     compared = [
-        _difference(what, *parts, tolerance) for parts in zip(names, got, want, strict=True)
+        _difference(what, name, a, b, floats if b.dtype.kind in "fV" else tolerance)
+        for name, a, b in zip(names, got, want, strict=True)
     ]
     return max(compared, key=_badness), got
 
@@ -179,6 +187,12 @@ def _eps(array: Array) -> float:
     return float((dtype if dtype.kind == "f" else float64).limits.eps)
 
 
+def _coarsest(graph: Graph) -> float:
+    """The largest relative spacing of what the graph computes in."""
+    found = (float(x.dtype.limits.eps) for x in graph.nodes if x.dtype.kind == "f")
+    return max(found, default=_eps(np.zeros(())))
+
+
 def _scale(*arrays: Array) -> float:
     """The largest finite magnitude, 1 if there is none."""
     finite = [np.abs(x[np.isfinite(x)]) for x in arrays]
@@ -189,11 +203,11 @@ def _element(name: str, at: tuple[Any, ...]) -> str:
     return f"{name}[{', '.join(map(str, at))}]" if at else name
 
 
-def _derivatives(
+def _both_modes(
     graph: Graph, leaves: Sequence[Array], rng: np.random.Generator, tolerance: float | None
 ) -> Iterator[Finding]:
-    moving = [i for i, x in enumerate(graph.inputs) if x.dtype.kind == "f"]
-    measured = [i for i, y in enumerate(graph.outputs) if y.dtype.kind == "f"]
+    """J v and Jᵀ w: their C, each against the other, J v against differences."""
+    moving, measured = _floating(graph.inputs), _floating(graph.outputs)
     if not moving or not measured:
         return
     values = reference.run(graph.optimized(), leaves)
@@ -207,18 +221,40 @@ def _derivatives(
     )
     yield finding
     pushed, pulled = both[: len(measured)], both[len(measured) :]
-    yield _identity(pushed, pulled, v, w, tolerance)
-    yield _differences(
-        graph, leaves, dict(zip(moving, v, strict=True)), measured, pushed, tolerance
+    yield _identity(pushed, pulled, v, w, tolerance or 4 * _coarsest(graph) ** (2 / 3))
+    moved = dict(zip(moving, v, strict=True))
+    yield _differences(graph, leaves, moved, measured, pushed, tolerance)
+
+
+def _forward_mode(
+    graph: Graph, leaves: Sequence[Array], rng: np.random.Generator, tolerance: float | None
+) -> Iterator[Finding]:
+    """J v alone: its C, and against differences."""
+    moving, measured = _floating(graph.inputs), _floating(graph.outputs)
+    v = [_direction(leaves[i], rng) for i in moving]
+    derived = _derivative_graph(graph, moving, measured, reverse=False)
+    names = [f"J v of {graph.output_names[i]}" for i in measured]
+    finding, pushed = _c_against_numpy(
+        "J v in C against NumPy", derived, [*leaves, *v], names, tolerance
     )
+    yield finding
+    moved = dict(zip(moving, v, strict=True))
+    yield _differences(graph, leaves, moved, measured, pushed, tolerance)
+
+
+def _floating(nodes: Sequence[Node]) -> list[int]:
+    return [i for i, x in enumerate(nodes) if x.dtype.kind == "f"]
 
 
 def _direction(like: Array, rng: np.random.Generator) -> Array:
     return np.asarray(rng.standard_normal(like.shape), like.dtype)
 
 
-def _derivative_graph(graph: Graph, moving: Sequence[int], measured: Sequence[int]) -> Graph:
-    """(inputs, v, w) -> (J v of each measured output, Jᵀ w of each moving input)."""
+def _derivative_graph(
+    graph: Graph, moving: Sequence[int], measured: Sequence[int], reverse: bool = True
+) -> Graph:
+    """(inputs, v, w) -> (J v of each measured output, Jᵀ w of each moving input); without w, J v
+    alone."""
 
     def derivatives(leaves: list[Tensor], v: list[Tensor], w: list[Tensor]) -> Any:
         def measure(*moved: Tensor) -> list[Tensor]:
@@ -230,15 +266,14 @@ def _derivative_graph(graph: Graph, moving: Sequence[int], measured: Sequence[in
 
         at = [leaves[i] for i in moving]
         _, pushed = jvp(measure, at, v)
-        _, pull = vjp(measure, *at)
-        return pushed, pull(w)
+        return (pushed, vjp(measure, *at)[1](w)) if reverse else pushed
 
     types = [x.type for x in graph.inputs]
     return trace(
         derivatives,
         types,
         [types[i] for i in moving],
-        [graph.outputs[i].type for i in measured],
+        [graph.outputs[i].type for i in measured] if reverse else [],
         name=f"{graph.name}_derivatives",
     )
 
@@ -248,13 +283,12 @@ def _identity(
     pulled: Sequence[Array],
     v: Sequence[Array],
     w: Sequence[Array],
-    tolerance: float | None,
+    limit: float,
 ) -> Finding:
     """⟨J v, w⟩ against ⟨v, Jᵀ w⟩, relative to the sum of the magnitudes of their terms."""
     left, size_left = _inner(pushed, w)
     right, size_right = _inner(v, pulled)
     apart = abs(left - right) / (max(size_left, size_right) or 1.0)
-    limit = max(_limit(x, tolerance) for x in (*pushed, *pulled))
     place = f"{left:.6g} and {right:.6g}"
     if not np.isfinite(left) or not np.isfinite(right):
         place += ", which are not finite: check where the function is differentiable"
@@ -277,7 +311,7 @@ def _differences(
 ) -> Finding:
     """Central differences along v against J v, where the function looks smooth."""
     stable = graph.optimized()
-    eps = max(_eps(leaves[i]) for i in v)
+    eps = _coarsest(graph)
     step = eps ** (1 / 3) * max(1.0, *(_scale(leaves[i]) for i in v))
 
     def at(t: float) -> list[Array]:

@@ -16,7 +16,9 @@ def digest(graph: Graph, *more: object, paths: bool = False) -> str | None:
     """A digest of the graph's structure, names, types, order and lines, and of the repr of `more`.
 
     A line is ``model.py:12``, as the C cites it, so that a project may move; `paths`, for a
-    program that holds whole paths, tells files of one name apart. None: a parameter is of a class that is not known here, and so might hide something.
+    program that holds whole paths, tells files of one name apart.
+
+    None: a parameter is of a class that is not known here, and so might hide something.
     """
     try:
         parts = _Writer(paths).graph(graph)

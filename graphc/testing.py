@@ -30,7 +30,10 @@ def assert_derivatives(
     Raises:
         CheckError: an AssertionError that names what differs, where, and both values.
         GraphcError: the function cannot be traced or compiled.
+        ValueError: order is less than 1.
     """
+    if order < 1:
+        raise ValueError(f"order is that of the highest derivative, 1 or more, not {order}")
     for number in range(order):
         check(fn, *examples, tolerance=tolerance, seed=seed, **kwargs).raise_if_wrong()
         if number + 1 < order:

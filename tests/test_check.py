@@ -9,8 +9,9 @@ import pytest
 
 import graphc
 from graphc import graph, ops
-from graphc.errors import CheckError
+from graphc.errors import CheckError, TraceError
 from graphc.graph import Diagonal
+from graphc.testing import assert_derivatives
 from graphc.trace import Tensor
 
 
@@ -130,5 +131,34 @@ def test_what_has_no_derivative_is_compared_without() -> None:
         lambda x: graphc.while_loop(lambda c: c < 100, lambda c: c * 2, x), graphc.float64
     )
     assert report.ok
-    assert len(report.findings) == 1
-    assert "no derivatives were compared: while_loop at test_check.py" in str(report)
+    assert [finding.what for finding in report.findings] == [
+        "C against NumPy", "J v in C against NumPy", "J v against central differences",
+    ]  # fmt: skip
+    assert "no reverse mode was compared: while_loop at test_check.py" in str(report)
+
+
+def test_a_value_that_passes_through_a_narrower_dtype_is_measured_with_wider_steps() -> None:
+    for f in (lambda x: x.astype(np.float32) * 2, lambda x: np.sin(x.astype(np.float32) * 1.0)):
+        assert graphc.check(f, graphc.float64[4]).ok
+        assert graphc.check(lambda x, f=f: f(x).astype(np.float64), graphc.float64[4]).ok
+
+
+def test_wrong_rules_of_the_user_are_named() -> None:
+    @graphc.custom_derivative
+    def product(x, y):
+        return x * x * y
+
+    @product.defjvp
+    def forgets_y(at, along):
+        return product(*at), 2 * at[0] * at[1] * along[0]
+
+    with pytest.raises(CheckError, match=r"WRONG J v against central differences: .* at out, "):
+        assert_derivatives(lambda x, y: product(x, y), 1.5, 2.5)
+    assert_derivatives(lambda x, n: np.sum(np.sin(x) * n), graphc.float32[5], np.int64(3), order=2)
+
+
+def test_misuse_is_a_sentence() -> None:
+    with pytest.raises(ValueError, match="order is that of the highest derivative, 1 or more"):
+        assert_derivatives(np.sin, 1.0, order=0)
+    with pytest.raises(TraceError, match="lambda returns nothing, so there is nothing to check"):
+        graphc.check(lambda x: None, 1.0)
