@@ -30,7 +30,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "scan: the carry's dtype": (
         lambda x: scan(lambda c, t: (c.astype(np.float32), c), x[0], x),
         (V,),
-        "the body of scan changes part 0 of its carry from float64[] to float32[] at {}: start",
+        "the body of scan changes its carry from float64[] to float32[] at {}: return",
     ),
     "scan: the carry's shape": (
         lambda x: scan(lambda c, t: ((c[0], two(c[1])), t), (x, x[0]), x),
@@ -40,12 +40,12 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "scan: the carry's structure": (
         lambda x: scan(lambda c, t: ({"a": c["a"]}, t), {"a": x, "b": x}, x),
         (V,),
-        "the body of scan returns a carry {'a': *}, and takes {'a': *, 'b': *} at {}: return",
+        "returns a carry {'a': float64[3]}, and takes {'a': float64[3], 'b': float64[3]} at {}",
     ),
     "scan: no pair": (
         lambda x: scan(lambda c, t: c, x[0], x),
         (V,),
-        "the body of scan returns a pair (carry, y), not * at {}",
+        "the body of scan returns a pair (carry, y), not float64[] at {}: return carry, None",
     ),
     "scan: lengths": (
         lambda x, y: scan(pair, x[0], (x, y)),
@@ -80,17 +80,17 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "while_loop: the carry's dtype": (
         lambda x: while_loop(lambda c: c < 3, lambda c: c.astype(np.int64), x),
         (F,),
-        "the body of while_loop changes part 0 of its carry from float64[] to int64[] at {}",
+        "the body of while_loop changes its carry from float64[] to int64[] at {}",
     ),
     "while_loop with a bound: the carry's shape": (
         lambda x: while_loop(lambda c: c < 3, two, x, max_steps=4),
         (F,),
-        "the branches of cond differ",
+        "the body of while_loop changes its carry from float64[] to float64[2] at {}",
     ),
     "while_loop: the condition": (
         lambda x: while_loop(lambda c: c < 3, lambda c: c, x),
         (V,),
-        "the condition of while_loop returns [bool[3]], not one bool scalar at {}",
+        "the condition of while_loop returns bool[3], not one bool scalar at {}",
     ),
     "while_loop: arguments of the condition": (
         lambda x: while_loop(lambda: True, lambda c: c, x),
@@ -100,17 +100,17 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "fori_loop: the carry's shape": (
         lambda x: fori_loop(0, 3, lambda i, c: two(c), x),
         (F,),
-        "the body of fori_loop changes part 0 of its carry from float64[] to float64[2] at {}",
+        "the body of fori_loop changes its carry from float64[] to float64[2] at {}",
     ),
     "fori_loop: the carry's structure": (
         lambda x: fori_loop(0, 3, lambda i, c: (c, c), x),
         (F,),
-        "the body of fori_loop returns a carry (*, *), and takes * at {}",
+        "the body of fori_loop returns a carry (float64[], float64[]), and takes float64[] at {}",
     ),
     "fori_loop: traced bounds": (
         lambda x, n: fori_loop(0, n, lambda i, c: two(c), x),
         (F, graphc.int64),
-        "the body of fori_loop changes part 0 of its carry from float64[] to float64[2] at {}",
+        "the body of fori_loop changes its carry from float64[] to float64[2] at {}",
     ),
     "fori_loop: a bound": (
         lambda x: fori_loop(0, x, lambda i, c: c, x),
@@ -141,7 +141,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "vmap: an axis": (
         lambda x: vmap(np.sin, 3)(x),
         (V,),
-        "vmap of sin: x is float64[3] and has no axis 3; choose another in_axes",
+        "vmap of sin: x is float64[3] and has no axis 3 at {}: choose another in_axes",
     ),
     "vmap: an axis from the end": (
         lambda x: vmap(np.sin, -2)(x),
@@ -156,7 +156,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "vmap: a tree of axes": (
         lambda x: vmap(lambda d: d["a"], ({"b": 0},))({"a": x}),
         (V,),
-        "does not fit: it is {'b': *}, and the values are {'a': *}; give one axis, or one for each",
+        "does not fit: it is {'b': *}, and the values are {'a': *} at {}: give one axis, or",
     ),
     "vmap: out_axes": (
         lambda x: vmap(np.sin, 0, 2)(x),
@@ -227,3 +227,59 @@ def test_on_plain_arrays_too(name: str) -> None:
     fn, types, message = CASES[name]
     with pytest.raises(GraphcError, match=re.escape(message.split(" at {}")[0])):
         fn(*(np.ones(getattr(kind, "shape", ())) for kind in types))
+
+
+SAYINGS: dict[str, tuple[Any, str]] = {
+    "a dtype": (
+        lambda x: graphc.scan(lambda c, r: (c.astype(np.float32), r), x[0], x),
+        r"the body of scan changes its carry from float64\[\] to float32\[\] at .*.py:\d+: "
+        r"return it .astype\(np.float64\), or start with .astype\(np.float32\)",
+    ),
+    "a structure": (
+        lambda x: graphc.scan(lambda c, r: ((c, c), r), x[0], x),
+        r"returns a carry \(float64\[\], float64\[\]\), and takes float64\[\] at .*: return the",
+    ),
+    "no pair": (
+        lambda x: graphc.scan(lambda c, r: c + r, x[0], x),
+        r"returns a pair \(carry, y\), not float64\[\] at .*: return carry, None if nothing is",
+    ),
+    "a traced length": (
+        lambda x: graphc.scan(lambda c, r: (c, r), x[0], length=x[0]),
+        r"the length of scan is float64\[\], not known while tracing at .*: give an int or a size",
+    ),
+    "a negative length": (
+        lambda x: graphc.scan(lambda c, r: (c, r), x[0], length=-1),
+        "a scan of length=-1 at .*: give a length of 0 or more",
+    ),
+    "one part of a carry": (
+        lambda x: graphc.while_loop(lambda c: c[0] < 1, lambda c: (c[0], x), (x[0], x[:2])),
+        r"changes part 1 of its carry from float64\[2\] to float64\[3\] at .*: start with np.zer",
+    ),
+    "a bounded loop": (
+        lambda x: graphc.while_loop(lambda c: c < 1, lambda c: c + x, x[0], max_steps=3),
+        r"the body of while_loop changes its carry from float64\[\] to float64\[3\] at",
+    ),
+    "a bound": (
+        lambda x: graphc.while_loop(lambda c: c < 1, lambda c: c * 2, x[0], max_steps=2.5),
+        "max_steps of while_loop is 2.5 at .*: give a whole number, 1 or more",
+    ),
+    "a condition": (
+        lambda x: graphc.while_loop(lambda c: c < 1, lambda c: c * 2, x),
+        r"returns bool\[3\], not one bool scalar at .*: compare, and take np.any or np.all",
+    ),
+    "an axis": (
+        lambda x: graphc.vmap(lambda x: x, in_axes=2)(x),
+        r"x is float64\[3\] and has no axis 2 at test_misuse.py:\d+: choose another in_axes",
+    ),
+    "examples": (
+        lambda x: graphc.vmap(lambda x, y: x)(x, x[:2]),
+        "x has 3 examples along axis 0, y has 2 along axis 0 at .*: slice them to one number",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAYINGS)
+def test_the_sentence_names_both_sides_the_line_and_the_remedy(name: str) -> None:
+    f, message = SAYINGS[name]
+    with pytest.raises(GraphcError, match=message):
+        graphc.trace(f, graphc.float64[3])

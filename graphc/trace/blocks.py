@@ -35,6 +35,13 @@ def scan_length(stacks: Sequence[Tensor], length: Any) -> Size:
     if not stacks:
         if length is None:
             refuse("scan without xs needs the number of steps", "give length=")
+        if isinstance(length, Tensor) and length.node.op.name != "dimension":
+            refuse(
+                f"the length of scan is {length.node.type}, not known while tracing",
+                "give an int or a size, or use fori_loop or while_loop",
+            )
+        if isinstance(length, int | np.integer) and length < 0:
+            refuse(f"a scan of length={length}", "give a length of 0 or more")
         return as_size(length)
     for x in stacks:
         if not x.node.shape:

@@ -5,9 +5,8 @@ Called as in JAX. Outside a trace they run as Python loops, so a function stays 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,12 +17,20 @@ from graphc.errors import ShapeError, TraceError
 from graphc.graph import Graph, Node, apply, rebuild, walk
 from graphc.ops.control import COND, ITEM, SCAN, WHILE
 from graphc.ops.shape import INPUT
+from graphc.trace.agreement import (
+    Loop,
+    check_branches,
+    check_function,
+    check_test,
+    same_carry,
+    typed,
+)
 from graphc.trace.blocks import in_blocks, scan_length
 from graphc.trace.coverage import user_line
 from graphc.trace.names import is_tracing
 from graphc.trace.tensor import Tensor, as_tensor
 from graphc.trace.tracing import now, trace_function
-from graphc.types import BundleType, TensorType, bool_
+from graphc.types import BundleType, bool_
 
 Body = Callable[..., Any]
 
@@ -45,23 +52,10 @@ def scan(
         TraceError, ShapeError: the carry changes its type (both sides are named), lengths differ.
     """
     check_function("the body of scan", f, "carry", "x")
-    return _scan(_Loop("scan"), f, init, xs, length, reverse)
+    return _scan(Loop("scan"), f, init, xs, length, reverse)
 
 
-@dataclass(frozen=True)
-class _Loop:
-    """How messages call a loop, and how its user sees the carry: all of it, or a part. And whether
-    its steps are blocks of steps that are run again, so that nothing of them is kept."""
-
-    name: str
-    part: int | None = None
-    blocked: bool = False
-
-    def seen(self, tree: Any) -> str:
-        return trees.shown(tree if self.part is None else tree.children()[self.part])
-
-
-def _scan(loop: _Loop, f: Body, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[Any, Any]:
+def _scan(loop: Loop, f: Body, init: Any, xs: Any, length: Any, reverse: bool) -> tuple[Any, Any]:
     if not is_tracing():
         return _python_scan(f, init, xs, length, reverse)
     if hasattr(f, "recomputed"):
@@ -80,10 +74,10 @@ def _scan(loop: _Loop, f: Body, init: Any, xs: Any, length: Any, reverse: bool) 
     result = trees.unflatten(traced.out_tree, traced.graph.outputs)
     if not (isinstance(result, tuple) and len(result) == 2):
         raise TraceError(
-            f"the body of scan returns a pair (carry, y), not {trees.shown(traced.out_tree)}"
-            f"{_place()}"
+            f"the body of scan returns a pair (carry, y), not {typed(traced)}{_place()}: return "
+            "carry, None if nothing is stacked"
         )
-    carry = _same_carry(loop, carry, carry_tree, result[0])
+    carry = same_carry(loop, carry, carry_tree, result[0])
     if [c.node.type for c in carry] != [x.type for x in traced.graph.inputs[: len(carry)]]:
         return _scan(loop, f, trees.unflatten(carry_tree, carry), xs, length, reverse)
     body, outside = close(traced.graph)
@@ -139,10 +133,10 @@ def while_loop(
     check_function("the body of while_loop", body_fun, "value")
     if max_steps is not None:
         return _bounded(cond_fun, body_fun, init_val, max_steps)
-    return _while(_Loop("while_loop"), cond_fun, body_fun, init_val)
+    return _while(Loop("while_loop"), cond_fun, body_fun, init_val)
 
 
-def _while(loop: _Loop, cond_fun: Body, body_fun: Body, init_val: Any) -> Any:
+def _while(loop: Loop, cond_fun: Body, body_fun: Body, init_val: Any) -> Any:
     if not is_tracing():
         value = init_val
         while cond_fun(value):
@@ -153,10 +147,10 @@ def _while(loop: _Loop, cond_fun: Body, body_fun: Body, init_val: Any) -> Any:
     body = trace_function(lambda v: body_fun(v), (types,), name="body")
     test = trace_function(lambda v: cond_fun(v), (types,), name="test")
     result = trees.unflatten(body.out_tree, body.graph.outputs)
-    widened = _same_carry(loop, carry, tree, result)
+    widened = same_carry(loop, carry, tree, result)
     if [c.node.type for c in widened] != [c.node.type for c in carry]:
         return _while(loop, cond_fun, body_fun, trees.unflatten(tree, widened))
-    _check_test("while_loop", test.graph)
+    check_test("while_loop", test.graph)
     (body_graph, test_graph), outside = _close_together(body.graph, test.graph)
     node = apply(
         WHILE,
@@ -170,10 +164,25 @@ def _while(loop: _Loop, cond_fun: Body, body_fun: Body, init_val: Any) -> Any:
 
 
 def _bounded(cond_fun: Any, body_fun: Any, init: Any, max_steps: int) -> Any:
-    def step(value: Any, _: Any) -> Any:
-        return cond(cond_fun(value), body_fun, lambda v: v, value), None
+    loop = Loop("while_loop")
+    if not isinstance(max_steps, int | np.integer) or max_steps < 1:
+        shown = max_steps.node.type if isinstance(max_steps, Tensor) else repr(max_steps)
+        raise TraceError(
+            f"max_steps of while_loop is {shown}{_place()}: give a whole number, 1 or more, that "
+            "is known while tracing"
+        )
 
-    return _scan(_Loop("while_loop"), step, init, None, max_steps, False)[0]
+    def stays(value: Any) -> Any:
+        result = body_fun(value)
+        if is_tracing():
+            result = trees.map_leaves(as_tensor, result)
+            same_carry(loop, *_tensors(value), result)
+        return result
+
+    def step(value: Any, _: Any) -> Any:
+        return cond(cond_fun(value), stays, lambda v: v, value), None
+
+    return _scan(loop, step, init, None, int(max_steps), False)[0]
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
@@ -190,7 +199,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
                 f"a bound of fori_loop is a whole number, not {kind}{_place()}: "
                 "use astype(np.int64)"
             )
-    loop = _Loop("fori_loop", 1)
+    loop = Loop("fori_loop", 1)
     if not isinstance(lower, Tensor) and not isinstance(upper, Tensor):
 
         def step(carry: Any, _: Any) -> Any:
@@ -233,83 +242,12 @@ def cond(pred: Any, true_fun: Body, false_fun: Body, *operands: Any) -> Any:
     start = now()
     then = trace_function(lambda *xs: true_fun(*xs), types, name="then")
     other = trace_function(lambda *xs: false_fun(*xs), types, name="otherwise")
-    _check_branches(then, other)
+    check_branches(then, other)
     graphs, outside = _close_together(then.graph, other.graph, start=start)
     node = apply(
         COND, test.node, *(x.node for x in leaves), *outside, then=graphs[0], other=graphs[1]
     )
     return trees.unflatten(then.out_tree, items(node))
-
-
-def _check_branches(then: Any, other: Any) -> None:
-    a = [str(x.type) for x in then.graph.outputs]
-    b = [str(x.type) for x in other.graph.outputs]
-    if then.out_tree != other.out_tree or a != b:
-        raise TraceError(
-            f"the branches of cond differ{_place()}: the true one returns "
-            f"{_typed(then)}, the false one {_typed(other)}; make structures, "
-            "shapes and dtypes equal (astype, broadcast_to)"
-        )
-
-
-def _typed(traced: Any) -> str:
-    """The result of a traced function, a type for each leaf."""
-    return str(trees.unflatten(traced.out_tree, [x.type for x in traced.graph.outputs]))
-
-
-def check_function(what: str, f: Any, *given: str) -> None:
-    """
-    Raises:
-        TraceError: f is no function, or takes other arguments than are given to it.
-    """
-    called = f"is called with ({', '.join(given)})"
-    if not callable(f):
-        raise TraceError(f"{what} {called}, and {f!r} is no function{_place()}")
-    try:
-        signature = inspect.signature(f)
-    except (TypeError, ValueError):  # builtins and ufuncs may have none
-        return
-    try:
-        signature.bind(*given)
-    except TypeError as error:
-        name = getattr(f, "__name__", "it")
-        raise TraceError(
-            f"{what} {called}, and {name}{signature} cannot take that: {error}{_place()}"
-        ) from None
-
-
-def _check_test(name: str, test: Graph) -> None:
-    kinds = [x.type for x in test.outputs]
-    if kinds != [TensorType(bool_, ())]:
-        raise TraceError(f"the condition of {name} returns {kinds}, not one bool scalar{_place()}")
-
-
-def _same_carry(loop: _Loop, carry: list[Tensor], tree: Any, result: Any) -> list[Tensor]:
-    """The carry, in the dtypes the body gives back where those are wider Python numbers' ones.
-
-    Raises:
-        TraceError: the body returns another structure, shape or dtype.
-    """
-    given, given_tree = trees.flatten(result)
-    if given_tree != tree:
-        raise TraceError(
-            f"the body of {loop.name} returns a carry {loop.seen(given_tree)}, and takes "
-            f"{loop.seen(tree)}{_place()}: return the structure that it starts with"
-        )
-    fitted = []
-    for k, (before, after) in enumerate(zip(carry, given, strict=True)):
-        if before.node.type == after.type:
-            fitted.append(before)
-            continue
-        if before.node.op.name == "constant" and before.node.shape == after.shape:
-            fitted.append(before.astype(after.dtype))
-            continue
-        part = k if loop.part is None else k - loop.part
-        raise TraceError(
-            f"the body of {loop.name} changes part {part} of its carry from {before.node.type} to "
-            f"{after.type}{_place()}: start with np.zeros of that shape, or astype in the body"
-        )
-    return fitted
 
 
 def _tensors(tree: Any) -> tuple[list[Tensor], Any]:

@@ -12,6 +12,7 @@ import optree
 from graphc import trees
 from graphc.errors import ShapeError, TraceError
 from graphc.trace import Tensor, abstract, as_tensor, leaf_type, trace_function
+from graphc.trace.coverage import place
 from graphc.transform.batching import Batch, run, spread
 from graphc.transform.gradients import Function, apply_function
 from graphc.types import Size, TensorType, normalize_axis
@@ -81,7 +82,7 @@ def _in_axes(spec: Any, args: Sequence[Any], kwargs: dict[str, Any], name: str) 
         if len(spec) != len(args):
             raise TraceError(
                 f"in_axes of vmap of {name} has {len(spec)} entries for {len(args)} positional "
-                "arguments; give one axis (or None) for each"
+                f"arguments{place()}: give one axis (or None) for each"
             )
         specs = list(spec)
     else:
@@ -102,14 +103,14 @@ def _axes_of(spec: Any, tree: Any, what: str) -> list[Axis]:
     except ValueError:
         given = trees.shown(trees.flatten(spec)[1])
         raise TraceError(
-            f"{what} does not fit: it is {given}, and the values are {trees.shown(structure)}; "
-            "give one axis, or one for each of them"
+            f"{what} does not fit: it is {given}, and the values are {trees.shown(structure)}"
+            f"{place()}: give one axis, or one for each of them"
         ) from None
     present = optree.tree_leaves(marked, none_is_leaf=True, namespace=trees.NAMESPACE)
     found = [axis for axis, leaf in zip(axes, present, strict=True) if leaf is not None]
     wrong = [axis for axis in found if not (axis is None or isinstance(axis, int))]
     if wrong:
-        raise TraceError(f"{what} holds {wrong[0]!r}, which is neither an axis nor None")
+        raise TraceError(f"{what} holds {wrong[0]!r}{place()}: an axis is an int, or None")
     return found
 
 
@@ -120,8 +121,8 @@ def _normalized(
     for kind, axis, text in zip(types, axes, shown, strict=True):
         if axis is not None and not -kind.rank <= axis < kind.rank:
             raise ShapeError(
-                f"vmap of {name}: {text} is {kind} and has no axis {axis}; choose another in_axes, "
-                "None for what all examples share"
+                f"vmap of {name}: {text} is {kind} and has no axis {axis}{place()}: choose another "
+                "in_axes, None for what all examples share"
             )
         found.append(None if axis is None else axis % kind.rank)
     return found
@@ -137,13 +138,17 @@ def _common_size(
         if axis is not None
     ]
     if not known:
-        raise TraceError(f"vmap of {name} maps none of its arguments: in_axes are all None")
+        raise TraceError(
+            f"vmap of {name} maps none of its arguments, for in_axes are all None{place()}: give "
+            "one an axis"
+        )
     size, first_axis, first = known[0]
     for other, axis, text in known[1:]:
         if other != size:
             raise ShapeError(
                 f"vmap of {name}: {first} has {size} examples along axis {first_axis}, "
-                f"{text} has {other} along axis {axis}"
+                f"{text} has {other} along axis {axis}{place()}: slice them to one number, or give "
+                "in_axes=None for what all share"
             )
     return size
 
@@ -166,7 +171,7 @@ def _placed(batch: Batch, node: Any, axis: Axis, name: str) -> Tensor:
         if batch.mapped[node]:
             raise TraceError(
                 f"out_axes of vmap of {name} is None for a result {node.type} that differs between "
-                "examples; give it an axis"
+                f"examples{place()}: give it an axis"
             )
         return value
     target = normalize_axis(axis, node.type.rank + 1, f"out_axes of vmap of {name}:")
