@@ -288,9 +288,9 @@ def _cumulative(fn: Any) -> Any:
         include_initial: bool = False,
     ) -> Tensor:  # fmt: skip
         value = as_tensor(x)
+        value = value if value.ndim else reshape(value, (1,))
         if axis is None and value.ndim != 1:
             raise ValueError("axis is needed for arrays of more than one dimension")
-        value = value if value.ndim else reshape(value, (1,))
         axis = normalize_axis(axis or 0, value.ndim)
         found = fn(value, axis, dtype)
         if not include_initial:
