@@ -137,3 +137,12 @@ def test_what_is_taught_stays_what_it_was_for_arrays() -> None:
 def test_misuse(f: Any, message: str) -> None:
     with pytest.raises(TraceError, match=message):
         graphc.trace(f, X)
+
+
+@pytest.mark.parametrize("f", [special.erfinv, special.ndtri, special.k0, special.y1])
+def test_the_branch_not_taken_sends_no_nan(f: Any) -> None:
+    x = np.array([-1.0, 0.0, 0.25, 0.5])
+    guarded = lambda x: np.sum(np.where((x > 0.1) & (x < 0.9), f(x), 0.0))  # noqa: E731
+    found = grad(guarded)(x)
+    assert found[:2].tolist() == [0.0, 0.0]
+    assert np.isfinite(found).all()

@@ -37,6 +37,12 @@ SAFE: dict[str, tuple[int, float]] = {
     "arctanh": (0, 0.0),
     "arccosh": (0, 2.0),
     "gammaln": (0, 1.0),
+    "ndtri": (0, 0.5),
+    "erfinv": (0, 0.0),
+    "erfcinv": (0, 1.0),
+    "bessel_y": (0, 1.0),
+    "bessel_k": (0, 1.0),
+    "bessel_ke": (0, 1.0),
 }
 DEPTH = 6
 
