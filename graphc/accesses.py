@@ -183,6 +183,7 @@ def apart(found: Sequence[Access], var: str, extent: Size) -> bool:
 
     All accesses are taken to be of one array.
     """
+    found = [joined(access) for access in found]
     steps = [step_of(access, var) for access in found]
     if not steps or steps[0] is None or any(step != steps[0] for step in steps):
         return False
@@ -202,6 +203,41 @@ def apart(found: Sequence[Access], var: str, extent: Size) -> bool:
             if all(end is not None and below(end, modulus) for end in ends):
                 return True
     return False
+
+
+def joined(access: Access) -> Access:
+    """The same elements, where a loop over min(n - 48 i, 48) within one over the blocks i of so
+    many is one over n."""
+    if not any(_arms(extent) for _, extent in access.exact):
+        return access
+    exact = dict(access.exact)
+    if len(exact) != len(access.exact):
+        return access
+    for inner, extent in access.exact:
+        for size in _arms(extent):
+            if not isinstance(size, int):
+                continue
+            for outer, count in access.exact:
+                rest = next(arm for arm in _arms(extent) if arm != size)
+                total = rest + Dim.named(outer) * size
+                if outer in names(total) or count != floordiv(total + size - 1, size):
+                    continue
+                own, step = step_of(bare(access), inner), step_of(bare(access), outer)
+                if own is not None and step == (own[0] * size,):
+                    exact[inner] = total
+                    del exact[outer]
+                    extents = {k: v for k, v in access.extents.items() if k != outer}
+                    index = access.index - step[0] * Dim.named(outer)
+                    kept = tuple(exact.items())
+                    wild = access.wild - {inner}
+                    return replace(
+                        access,
+                        index=index,
+                        extents={**extents, inner: total},
+                        wild=wild,
+                        exact=kept,
+                    )
+    return access
 
 
 def _last(access: Access, index: Size, var: str, extent: Size) -> Size | None:

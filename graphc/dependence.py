@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from graphc.accesses import Access, accesses, apart, bare, step_of
+from graphc.accesses import Access, accesses, apart, bare, joined, step_of
 from graphc.loops import (
     Apply,
     Assign,
@@ -198,7 +198,10 @@ def _accumulated(loop: Loop, buffer: str, found: Sequence[Access]) -> Total | No
     own = 0
     for stmt in statements(loop.body):
         if isinstance(stmt, Contract) and buffer == stmt.into.buffer:
-            return None
+            if not stmt.add:
+                return None
+            functions.add(("add", stmt.dtype))
+            own += 1
         if not isinstance(stmt, Store) or stmt.buffer != buffer:
             continue
         match stmt.value:
@@ -210,12 +213,32 @@ def _accumulated(loop: Loop, buffer: str, found: Sequence[Access]) -> Total | No
                 own += 1
             case _:
                 return None
-    spans = {_span(access, loop.var) for access in found}
+    span = _union({_span(access, loop.var) for access in found})
     reads = sum(not access.write for access in found)
-    span = spans.pop()
-    if len(functions) != 1 or reads != own or spans or span is None:
+    if len(functions) != 1 or reads != own or span is None:
         return None
     return Total(*functions.pop(), *span)
+
+
+def _union(spans: set[tuple[Size, Size] | None]) -> tuple[Size, Size] | None:
+    """One range from some that lie side by side; None where that is not known."""
+    if len(spans) == 1:
+        return spans.pop()
+    known = sorted(
+        (first, count) for first, count in filter(None, spans) if _are_ints(first, count)
+    )
+    if len(known) != len(spans):
+        return None
+    first, end = known[0][0], known[0][0]
+    for start, count in known:
+        if start > end:
+            return None
+        end = max(end, start + count)
+    return first, end - first
+
+
+def _are_ints(*sizes: Size) -> bool:
+    return all(isinstance(size, int) for size in sizes)
 
 
 def _is_private(loop: Loop, buffer: str, found: Sequence[Access], memory: Memory) -> bool:
@@ -260,6 +283,7 @@ def _common(found: Sequence[Access]) -> int:
 def _span(access: Access, var: str) -> tuple[Size, Size] | None:
     """(first element, how many) if each iteration of the variable goes over all of a range,
     whatever it is; None if that is not known."""
+    access = joined(access)
     extents = dict(access.exact)
     if len(extents) != len(access.exact) or not access.certain:
         return None

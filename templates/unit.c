@@ -44,18 +44,28 @@
 /*% endif %*/
 /*% if call %*/
 /* With OpenMP (-fopenmp) several threads run the function side by side, without it one does. Each
- * gets a run of the iterations of a loop marked GRAPHC_SHARED, and waits at barriers. */
+ * gets a run of the iterations of a loop marked as shared, and waits at barriers. */
 #ifdef _OPENMP
 #include <omp.h>
 #define GRAPHC_TEXT(text) _Pragma(#text)
 #define GRAPHC_PARALLEL(threads) GRAPHC_TEXT(omp parallel num_threads(threads))
 #define GRAPHC_SHARED _Pragma("omp for schedule(static) nowait")
+/*% if dealt %*/
+#define GRAPHC_SHARED_LOOP _Pragma("omp for simd schedule(static) nowait")
+/*% endif %*/
 #define GRAPHC_BARRIER _Pragma("omp barrier")
 #define GRAPHC_THREAD ((int64_t)omp_get_thread_num())
 #define GRAPHC_ALONE
 #else
 #define GRAPHC_PARALLEL(threads)
 #define GRAPHC_SHARED
+/*% if dealt %*/
+#if defined(GRAPHC_SIMD)
+#define GRAPHC_SHARED_LOOP _Pragma("omp simd")
+#else
+#define GRAPHC_SHARED_LOOP
+#endif
+/*% endif %*/
 #define GRAPHC_BARRIER
 #define GRAPHC_THREAD ((int64_t)0)
 #define GRAPHC_ALONE restrict

@@ -11,7 +11,14 @@ import numpy as np
 from graphc.emit_c.expression import Printer, literal
 from graphc.emit_c.functions import C_TYPES
 from graphc.emit_c.helpers import HALVES, IN_DOUBLE, LIMITED, VECTOR, definitions, inlines
-from graphc.emit_c.independent import Memory, is_independent, memory_of
+from graphc.emit_c.independent import (
+    FEW_PAIRS,
+    MANY_PAIRS,
+    Memory,
+    is_independent,
+    is_plain,
+    memory_of,
+)
 from graphc.emit_c.lanes import is_vector, lane_sums
 from graphc.emit_c.limits import flag_type, limited_arguments, looks
 from graphc.emit_c.products import product_call
@@ -57,9 +64,10 @@ def emit(program: Program) -> CUnit:
     pointers = frozenset(a.name for a in program.outputs if not a.type.shape)
     printer = Printer(pointers, watcher=program.trap)
     program = in_place(program)
-    writer = _Writer(printer, memory_of(program))
-    writer.buffers(program)
     region = next((stmt for stmt in program.body if isinstance(stmt, Parallel)), None)
+    pairs = MANY_PAIRS if region is None else FEW_PAIRS
+    writer = _Writer(printer, memory_of(program), pairs=pairs)
+    writer.buffers(program)
     writer.body(program.body if region is None else region.body, 1)
     declared = _prototype(program, "")
     symbolic = not isinstance(program.workspace, int)
@@ -96,6 +104,7 @@ def emit(program: Program) -> CUnit:
         "workspace": "\n        ".join(textwrap.wrap(bytes_text, COLUMNS - len(RETURN))),
         "simd": writer.simd,
         "apart": writer.apart,
+        "dealt": writer.dealt,
         "call": "" if region is None else writer.call(region, program),
         "thread": _prototype(program, "GRAPHC_ALONE ", "_thread"),
         "has_workspace": program.workspace != 0,
@@ -191,6 +200,9 @@ class _Writer:
     lines: list[str] = field(default_factory=list)
     simd: bool = False
     """Whether a loop sums in lanes."""
+    pairs: int = MANY_PAIRS
+    dealt: bool = False
+    """Whether a loop is dealt out to threads and to lanes."""
     apart: bool = False
     """Whether a loop is marked as one whose iterations touch nothing that others write."""
     checks: int = 0
@@ -336,13 +348,16 @@ class _Writer:
         p = self.printer
         head = f"for (int64_t {loop.var} = 0; {loop.var} < {p.size(loop.extent)[0]}; ++{loop.var})"
         p.extents[loop.var] = loop.extent
-        if loop.shared:
+        if loop.shared and is_plain(loop):  # verified: no iteration touches what another writes
+            self.dealt = True
+            self.put("GRAPHC_SHARED_LOOP", depth)
+        elif loop.shared:
             self.put("GRAPHC_SHARED", depth)
         sums = lane_sums(loop) if not loop.shared else ()
         if sums:
             self.simd = True
             self.put(f"GRAPHC_SIMD_SUM({', '.join(sums)})", depth)
-        elif not loop.shared and is_independent(loop, self.memory):
+        elif not loop.shared and is_independent(loop, self.memory, self.pairs):
             self.apart = True
             self.put("GRAPHC_SIMD_LOOP", depth)
         self.put(head, depth)

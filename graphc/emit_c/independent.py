@@ -15,6 +15,8 @@ from graphc.types import Dim, Size, names, product, substitute
 
 MANY_PAIRS = 32
 """Pairs of a stored array and another one, so many that compilers do not compare them all."""
+FEW_PAIRS = 2
+"""As many where nothing says that arguments lie apart: in what threads run."""
 
 Span = tuple[str, int, int]
 """A region, first byte, end."""
@@ -49,11 +51,20 @@ def memory_of(program: Program) -> Memory:
     return Memory(spans)
 
 
-def is_independent(loop: Loop, memory: Memory) -> bool:
-    """Whether the iterations may run in any order or at once, and compilers need to be told."""
+def is_plain(loop: Loop) -> bool:
+    """Whether the loop is worth vectorising and does nothing but compute and store."""
     if not is_vector(loop) or (isinstance(loop.extent, int) and loop.extent < SHORTEST):
         return False
-    if not all(isinstance(stmt, Let | Store | Comment) for stmt in loop.body):
+    return all(isinstance(stmt, Let | Store | Comment) for stmt in loop.body)
+
+
+def is_independent(loop: Loop, memory: Memory, pairs: int = MANY_PAIRS) -> bool:
+    """Whether the iterations may run in any order or at once, and compilers need to be told.
+
+    Args:
+        pairs: of a stored array and another one, from which on they do.
+    """
+    if not is_plain(loop):
         return False
     inner = {stmt.name for stmt in loop.body if isinstance(stmt, Let)}
     stores = [(s.buffer, s.index) for s in loop.body if isinstance(s, Store)]
@@ -65,7 +76,7 @@ def is_independent(loop: Loop, memory: Memory) -> bool:
         if isinstance(part, Read)
     ]
     arrays = {name for name, _ in (*stores, *reads)}
-    if len({name for name, _ in stores}) * len(arrays) < MANY_PAIRS:
+    if len({name for name, _ in stores}) * len(arrays) < pairs:
         return False
     return all(
         _moves_on(index, loop.var, inner) and _meets_none(name, index, (*stores, *reads), memory)

@@ -16,6 +16,7 @@ from graphc.loops import (
     Assign,
     Contract,
     Declare,
+    Expr,
     Literal,
     Local,
     Loop,
@@ -26,6 +27,9 @@ from graphc.loops import (
 )
 from graphc.lower.rewriting import Rewriting
 from graphc.types import Dim, Size, floordiv, minimum
+
+FEW = 8
+"""Blocks whose sum is one expression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,15 @@ def _joined(
         add = Assign(name, loops.apply(total.function, sofar, term))
         yield Loop(blocks.var, blocks.count, (add,))
     for name, total in split.arrays.items():
-        sofar = Local(parts[name][0], total.dtype)
         at = Dim.named(element)
+        if isinstance(blocks.count, int) and blocks.count <= FEW:
+            value: Expr = Read(name, total.first + at, total.dtype)
+            for k in range(blocks.count):
+                term = Read(parts[name][1], k * total.count + at, total.dtype)
+                value = loops.apply(total.function, value, term)
+            yield Loop(element, total.count, (Store(name, total.first + at, value),), shared=True)
+            continue
+        sofar = Local(parts[name][0], total.dtype)
         term = Read(parts[name][1], block * total.count + at, total.dtype)
         add = Assign(sofar.name, loops.apply(total.function, sofar, term))
         body = (
@@ -168,6 +179,9 @@ def _redirected(body: tuple[Stmt, ...], to: Mapping[str, tuple[str, Size]]) -> t
                 place = start + index
                 value = Apply(function, (Read(name, place, dtype), term), dtype)
                 return replace(stmt, buffer=name, index=place, value=value)
+            case Contract(into=into) if into.buffer in to:
+                name, start = to[into.buffer]
+                return replace(stmt, into=replace(into, buffer=name, start=start + into.start))
             case Loop():
                 return replace(stmt, body=_redirected(stmt.body, to))
             case While():

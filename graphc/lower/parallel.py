@@ -213,6 +213,8 @@ class _Sharer:
         each = self.cost(loop.body, {**extents, loop.var: 1})
         each = each if isinstance(each, int) else BLOCK_WORK // SHORTEST_BLOCK
         wanted = BLOCK_WORK + PART_WORK * sum(x for x in sizes if isinstance(x, int))
+        if each >= wanted:
+            return Blocks(self.variable("block"), 1, loop.extent)
         size = SHORTEST_BLOCK if not sizes else 4 * SHORTEST_BLOCK
         while size < LONGEST_BLOCK and size * max(each, 1) < wanted:
             size *= 2
