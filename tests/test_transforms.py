@@ -344,7 +344,7 @@ XS = rng.normal(size=(48, 24))
 def test_checkpoint_computes_again_and_needs_less_space() -> None:
     plain = graphc.compile(grad(deep(layer)), WS, XS)
     small = graphc.compile(grad(deep(checkpoint(layer))), WS, XS)
-    assert small.workspace_bytes < plain.workspace_bytes / 2
+    assert small.workspace_bytes < 0.6 * plain.workspace_bytes
     for a, b, c in zip(plain(WS, XS), small(WS, XS), grad(deep(layer))(WS, XS), strict=True):
         close(a, c)
         close(b, c)
