@@ -26,6 +26,8 @@ CTYPE = {
     "int64": "int64_t",
     "float32": "float",
     "float64": "double",
+    "float16": "uint16_t",
+    "bfloat16": "uint16_t",
 }
 
 
@@ -76,8 +78,9 @@ def test_scalars_go_in_and_come_out(exercise: Kernel) -> None:
 @pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)
 def test_every_dtype_keeps_its_values(dtype: DType) -> None:
     same = identity(dtype)
-    info: Any = np.iinfo if dtype.kind == "i" else np.finfo
-    values = [0, 1] if dtype.kind == "b" else [0, 1, info(dtype.numpy).min, info(dtype.numpy).max]
+    info: Any = np.iinfo(dtype.numpy) if dtype.kind == "i" else None
+    info = dtype.limits if dtype.kind == "f" else info
+    values = [0, 1] if dtype.kind == "b" else [0, 1, info.min, info.max]
     for value in values:
         number = dtype.numpy.type(value)
         for given in (number, number.item(), np.array(number)):

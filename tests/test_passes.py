@@ -40,9 +40,11 @@ def ops(graph: Graph) -> list[str]:
 
 
 def test_the_pipelines_read_aloud() -> None:
-    assert [step.__name__ for step in passes.PREPARE] == ["simplify", "guard"]
+    assert [step.__name__ for step in passes.PREPARE] == ["widen", "simplify", "guard"]
     scans = ["merge", "record", "postpone"]
-    plain, fast = (["dissolve", step, "release", *scans] for step in ("simplify", "hasten"))
+    plain, fast = (
+        ["dissolve", "widen", step, "release", *scans] for step in ("simplify", "hasten")
+    )
     assert [step.__name__ for step in passes.PIPELINE] == plain
     assert [step.__name__ for step in passes.FAST_PIPELINE] == fast
     for step in {*passes.PREPARE, *passes.PIPELINE, *passes.FAST_PIPELINE, passes.share}:
@@ -155,7 +157,7 @@ def test_fast_rounds_otherwise_and_takes_fewer_operations() -> None:
     [
         ("", []),
         ("release", ["release"]),
-        ("all", ["dissolve", "simplify", "release", "merge", "record", "postpone"]),
+        ("all", ["dissolve", "widen", "simplify", "release", "merge", "record", "postpone"]),
         ("nothing", []),
     ],
 )
