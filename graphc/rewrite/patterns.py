@@ -187,7 +187,7 @@ def _may_be(pattern: Pattern, op: Op) -> bool:
         case Applied():
             return op is pattern.op
         case Reduced():
-            return op in (pattern.op, RESHAPE)
+            return op in (pattern.op, RESHAPE, BROADCAST)
 
 
 class Match:
