@@ -15,6 +15,7 @@ from graphc.lower.body import Leaf, Writer, read_array
 from graphc.lower.memory import place
 from graphc.lower.naming import Names, own_names
 from graphc.lower.parallel import parallelise
+from graphc.lower.partial import in_parts
 from graphc.lower.regions import RegionWriter
 from graphc.lower.schedule import Nest, Schedule, Step, steps
 from graphc.lower.scope import plan_scope
@@ -84,7 +85,8 @@ def lower(
         trap,
         _with_dims(sites, dims),
     )
-    program = drop_unused(unroll(segment(program, loop_names), names))
+    program = unroll(segment(program, loop_names), names)
+    program = drop_unused(in_parts(program, names))
     program = _placed(program, options, names, loop_names)
     verify(program)
     return program

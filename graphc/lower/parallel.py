@@ -53,6 +53,8 @@ LEAST_ROUND = 40_000
 """Operations of one iteration that repay meeting in each."""
 BLOCK_WORK = 16_000
 """Operations of a block of iterations that sums for itself."""
+LEAST_PART = 1000
+"""Operations of an iteration, a loop itself, that may be a block alone."""
 PART_WORK = 16
 """Operations of a block for each element of an array of its own."""
 SHORTEST_BLOCK, LONGEST_BLOCK = 16, 4096
@@ -216,6 +218,7 @@ class _Sharer:
         if each >= wanted:
             return Blocks(self.variable("block"), 1, loop.extent)
         size = SHORTEST_BLOCK if not sizes else 4 * SHORTEST_BLOCK
+        size = 1 if each >= LEAST_PART else size
         while size < LONGEST_BLOCK and size * max(each, 1) < wanted:
             size *= 2
         return Blocks(self.variable("block"), size, loop.extent)
