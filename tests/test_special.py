@@ -76,6 +76,11 @@ def test_bessel_functions_at_zero() -> None:
     np.testing.assert_allclose((first, second), [[0, 0.5, 0, 0.5], [0.5, 0, -0.5, 0]])
 
 
+def test_cotangent_of_small_angles_in_degrees() -> None:
+    found = graphc.compile(special.cotdg, np.ones(2))(np.array([-0.75, 1e-9]))
+    np.testing.assert_allclose(found, [-76.39000931113604, 57295779513.08232], rtol=1e-15)
+
+
 SUMS: dict[str, Callable[[Any], Any]] = {
     "logsumexp": logsumexp,
     "along": lambda x: logsumexp(x, axis=1, keepdims=True),
@@ -130,6 +135,7 @@ def test_what_is_taught_stays_what_it_was_for_arrays() -> None:
             lambda x: special.jv(0.5, x),
             r"scipy.special.jv with the order 0.5 at .*: give one whole",
         ),
+        (lambda x: special.jv(np.arange(4), x), "jv with an array of orders at .*: give one whole"),
         (lambda x: special.comb(x, 2, exact=True), "comb with exact=True at .*: leave it out"),
         (lambda x: special.zeta(x), "zeta of a traced value at .*: scipy.special.zeta"),
     ],

@@ -11,8 +11,10 @@ import numpy as np
 from graphc import ops
 from graphc.graph import Op, apply
 from graphc.ops.bessel import BESSEL_I, BESSEL_IE, BESSEL_J, BESSEL_K, BESSEL_KE, BESSEL_Y
-from graphc.trace.coverage import COMPOSITES, FUNCTIONS, UFUNCS, refuse
-from graphc.trace.tensor import Tensor, as_tensor
+from graphc.ops.elementwise import CAST
+from graphc.ops.shape import CONSTANT
+from graphc.trace.coverage import COMPOSITES, FUNCTIONS, refuse
+from graphc.trace.tensor import Tensor, as_tensor, scalar_constant
 from graphc.types import float64
 
 # mypy: disable-error-code="arg-type,return-value,operator,type-var"
@@ -28,17 +30,20 @@ def _fixed(op: Op, order: int) -> Callable[[Tensor], Tensor]:
     return lambda x: Tensor(apply(op, x.node, order=order))
 
 
-def _of_order(name: str, op: Op, reflected: float) -> Callable[[Any, Any], Tensor]:
+def _of_order(name: str, op: Op, reflected: float) -> Callable[[Tensor, Tensor], Tensor]:
     """The function of (order, argument); of order -n it is reflected^n that of order n."""
 
-    def function(v: Any, x: Any) -> Tensor:
-        if isinstance(v, Tensor) or np.ndim(v) or float(v) != math.floor(v):
-            shown = "a traced order" if isinstance(v, Tensor) else f"the order {v}"
+    def function(v: Tensor, x: Tensor) -> Tensor:
+        node = v.node.operands[0] if v.node.op is CAST else v.node
+        known = scalar_constant(Tensor(node))
+        if known is None or known != math.floor(known):
+            shown = f"the order {known}"
+            if known is None:
+                shown = "an array of orders" if node.op is CONSTANT else "a traced order"
             refuse(f"scipy.special.{name} with {shown}", "give one whole number")
-        order = abs(int(v))
-        sign = reflected**order if v < 0 else 1.0
-        found = Tensor(apply(op, _floating(x).node, order=order))
-        return found if sign == 1.0 else sign * found
+        order = abs(int(known))
+        found = _fixed(op, order)(x)
+        return found if known >= 0 or reflected**order == 1 else -found
 
     return function
 
@@ -56,7 +61,7 @@ COMPOSITES.update({
     )
     for order in (0, 1)
 })  # fmt: skip
-UFUNCS.update({
+COMPOSITES.update({
     name: _of_order(name, op, reflected)
     for name, op, reflected in (
         ("jv", BESSEL_J, -1.0), ("yv", BESSEL_Y, -1.0), ("yn", BESSEL_Y, -1.0),
@@ -80,8 +85,9 @@ def _agm(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _mean(a: Tensor, b: Tensor) -> Tensor:
-    still = (a == 0) | (b == 0) | (a == -b)
-    sign = np.where((a > 0) & (b > 0), 1.0, np.where((a < 0) & (b < 0), -1.0, np.nan))
+    still = (a == 0) | (b == 0)
+    unlike = np.where((a < 0) & (b < 0), -np.ones_like(a), math.nan)
+    sign = np.where((a > 0) & (b > 0), 1, unlike)
     found = _agm(np.where(still, 1, np.abs(a)), np.where(still, 1, np.abs(b)))
     return np.where(still, 0, sign * found)
 
@@ -90,7 +96,7 @@ def _ellipkm1(p: Tensor) -> Tensor:
     """The complete elliptic integral of the first kind of 1 - p."""
     inside = np.where(p > 0, p, 1)
     found = (0.5 * math.pi) / _agm(np.ones_like(p), np.sqrt(inside))
-    return np.where(p > 0, found, np.where(p == 0, math.inf, np.nan))
+    return np.where(p > 0, found, np.where(p == 0, math.inf, np.full_like(p, math.nan)))
 
 
 def _ellipe(m: Tensor) -> Tensor:
@@ -103,7 +109,7 @@ def _ellipe(m: Tensor) -> Tensor:
         a, b, c = 0.5 * (a + b), np.sqrt(a) * np.sqrt(b), 0.5 * (a - b)
         total = total + weight * (c * c)
     found = (0.5 * math.pi) / a * (1 - total)
-    return np.where(m < 1, found, np.where(m == 1, 1, np.nan))
+    return np.where(m < 1, found, np.where(m == 1, 1, np.full_like(m, math.nan)))
 
 
 # --- others ---------------------------------------------------------------------------------------
@@ -121,17 +127,32 @@ def _erfcx(x: Tensor) -> Tensor:
     return np.where(x < FAR, np.exp(near * near) * Tensor(apply(ops.OPS["erfc"], near.node)), right)
 
 
-def _tandg(x: Tensor) -> Tensor:
-    """The tangent of degrees, exact at multiples of 90."""
+def _tangent(x: Tensor, turned: bool) -> Tensor:
+    """The tangent of degrees, or the cotangent, exact at multiples of 90.
+
+    Of angles within 45 degrees of 0 only; steeper ones are what is left to 90, turned over.
+    """
     rest = x - 180 * np.rint(x / 180)
-    pole = np.abs(rest) == 90
-    return np.where(pole, math.inf, np.tan(np.where(pole, 0, rest) * (math.pi / 180)))
+    steep = np.abs(rest) > 45
+    right = np.where(rest > 0, 90 * np.ones_like(x), -90)
+    slope = np.tan(np.where(steep, right - rest, rest) * (math.pi / 180))
+    under = ~steep if turned else steep
+    pole = under & (slope == 0)
+    over = np.where(under & ~pole, slope, 1)
+    return np.where(pole, math.inf, np.where(under, 1 / over, slope))
+
+
+def _powm1(x: Tensor, y: Tensor) -> Tensor:
+    """x**y - 1; a negative x to an even power as a positive one."""
+    base = np.where(y == 2 * np.floor(y / 2), np.abs(x), x)
+    near = (base > 0) & np.isfinite(base)
+    found = np.expm1(y * np.log(np.where(near, base, 1)))
+    return np.where(near, found, np.power(np.where(near, 1, x), y) - 1)
 
 
 COMPOSITES.update({
     "agm": _mean, "ellipkm1": _ellipkm1, "ellipk": lambda m: _ellipkm1(1 - m), "ellipe": _ellipe,
-    "erfcx": _erfcx, "tandg": _tandg,
-    "cotdg": lambda x: _tandg(90 - x),
+    "erfcx": _erfcx, "powm1": _powm1,
+    "tandg": lambda x: _tangent(x, False), "cotdg": lambda x: _tangent(x, True),
     "radian": lambda d, m, s: (d + m / 60 + s / 3600) * (math.pi / 180),
-    "powm1": lambda x, y: np.expm1(y * np.log(x)),
 })  # fmt: skip

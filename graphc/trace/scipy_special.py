@@ -58,7 +58,7 @@ def gammaln(x: Tensor) -> Tensor:
 def _gammasgn(x: Tensor) -> Tensor:
     """Of the gamma function: -1 between the poles at -1 and 0, -3 and -2, ...; nan at poles."""
     whole = np.floor(x)
-    odd = np.where(whole - 2 * np.floor(whole / 2) == 1, -1.0, 1.0).astype(x.dtype)
+    odd = _odd(whole)
     return np.where(x > 0, np.ones_like(x), np.where((x == whole) & (x < 0), np.nan, odd))
 
 
@@ -67,9 +67,18 @@ def gamma(x: Tensor) -> Tensor:
     return np.where(pole, np.nan, _gammasgn(x) * np.exp(gammaln(x)))
 
 
+def _is_pole(x: Tensor) -> Tensor:
+    """Of the gamma function."""
+    return (x == np.floor(x)) & (x <= 0)
+
+
+def _odd(x: Tensor) -> Tensor:
+    """-1 where x is odd, else 1."""
+    return np.where(x - 2 * np.floor(x / 2) == 1, -np.ones_like(x), 1)
+
+
 def _rgamma(x: Tensor) -> Tensor:
-    pole = (x == np.floor(x)) & (x <= 0)
-    return np.where(pole, 0, _gammasgn(x) * np.exp(-gammaln(x)))
+    return np.where(_is_pole(x), 0, _gammasgn(x) * np.exp(-gammaln(x)))
 
 
 def _betaln(a: Tensor, b: Tensor) -> Tensor:
@@ -82,14 +91,21 @@ def _beta(a: Tensor, b: Tensor) -> Tensor:
 
 
 def binomial(n: Tensor, k: Tensor) -> Tensor:
-    """n over k, of real numbers."""
+    """n over k, of real numbers; 0 where a divisor has a pole."""
     sign = _gammasgn(n + 1) * _gammasgn(k + 1) * _gammasgn(n - k + 1)
-    return sign * np.exp(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+    found = sign * np.exp(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+    found = np.where(_is_pole(k + 1) | _is_pole(n - k + 1), 0, found)
+    return np.where(_is_pole(n + 1), np.nan, found)
 
 
 def _poch(x: Tensor, m: Tensor) -> Tensor:
-    """gamma(x + m) / gamma(x)."""
-    return _gammasgn(x) * _gammasgn(x + m) * np.exp(gammaln(x + m) - gammaln(x))
+    """gamma(x + m) / gamma(x); where both have a pole, their limit by reflection."""
+    below, above = _is_pole(x), _is_pole(x + m)
+    both = below & above
+    low, high = np.where(both, 1 - (x + m), x), np.where(both, 1 - x, x + m)
+    sign = np.where(both, _odd(m), _gammasgn(x) * _gammasgn(x + m))
+    found = sign * np.exp(gammaln(high) - gammaln(low))
+    return np.where(both, found, np.where(below, 0, np.where(above, math.inf, found)))
 
 
 # --- entropies and losses -------------------------------------------------------------------------
