@@ -18,6 +18,8 @@ VECTOR = 32
 LONG_RUN = 8
 COPY_RUN, COPY_SHORT, COPY_FAR = 0.5, 2.0, 1.5
 """Cycles to copy an element in long runs, in short ones, and from places far apart."""
+READ_ACROSS = 1.0
+"""Cycles that an element of a turned result costs more: its readers go across memory."""
 GAIN = 0.8
 
 
@@ -47,7 +49,10 @@ def _turned(node: Node, found: Tiling) -> Node | None:
         cites=node.cites,
     )
     turned = grouped(other)
-    if turned is None or _cost(other, turned) > GAIN * _cost(node, found):
+    if turned is None:
+        return None
+    across = READ_ACROSS * count(sizes_of(node)[i] for i in output)
+    if _cost(other, turned) + across > GAIN * _cost(node, found):
         return None
     view = apply(TRANSPOSE, other, axes=tuple(order.index(i) for i in output))
     return replace(view, name=node.name, serial=node.serial, part=node.part, source=node.source)
