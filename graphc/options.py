@@ -74,6 +74,26 @@ def bytes_of(memory: int | str | None, what: str = "memory") -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Tiles:
+    """What a model of costs settles for products of matrices in tiles, and `tune` by trying."""
+
+    blocks: int = 2
+    """Rows that are made at a time, in halves of what the model says; 0: all at once."""
+    turned: bool = True
+    """Whether c = a b may be computed as its transpose."""
+
+
+MODEL = "model"
+VARIANTS = {
+    MODEL: Tiles(),
+    "small blocks": Tiles(blocks=1),
+    "no blocks": Tiles(blocks=0),
+    "not turned": Tiles(turned=False),
+}
+"""What `graphc.compile(..., tune=True)` tries; without it the model decides."""
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """Each field is an argument of `graphc.compile`, where it is explained."""
 
@@ -87,6 +107,13 @@ class Options:
 
     threads: int | None = field(default_factory=default_threads)
     """None: no thought of threads."""
+
+    variant: str = MODEL
+    """One of `VARIANTS`, which `tune` chooses."""
+
+    @property
+    def tiles(self) -> Tiles:
+        return VARIANTS[self.variant]
 
     def __post_init__(self) -> None:
         if type(self.optimize) is not int or self.optimize not in (0, 1, 2):

@@ -55,7 +55,8 @@ def lower(
     trap = names.take("trap") if options.trap_nans else ""
     loop_names = tuple(names.take(c) for c in LOOP_NAMES)
 
-    scope = plan_scope(graph, [(a.name, 0) for a in outputs], names, loop_names)
+    targets = [(a.name, 0) for a in outputs]
+    scope = plan_scope(graph, targets, names, loop_names, options.tiles)
     tables: list[Table] = []
 
     def constants(graph: Graph) -> dict[Node, Leaf]:

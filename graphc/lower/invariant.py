@@ -10,9 +10,10 @@ from graphc.lower.layout import lay_out
 from graphc.lower.panels import COPY, PACK
 from graphc.ops.control import SCAN, count_of, graph_of
 from graphc.ops.shape import INPUT
+from graphc.options import Tiles
 
 
-def hoist(graph: Graph) -> Graph:
+def hoist(graph: Graph, tiles: Tiles) -> Graph:
     """The graph with copies of weights that its scans multiply by outside of the scans."""
     if not any(node.op is SCAN for node in graph.nodes):
         return graph
@@ -24,7 +25,7 @@ def hoist(graph: Graph) -> Graph:
     known: dict[Node, Node] = {x: x for x in graph.inputs}
     for scan in (node for node in graph.nodes if node.op is SCAN):
         image = rebuild([scan], lambda node: node, known)
-        known = {**image, scan: _hoisted(image[scan], parts.get(scan, set()))}
+        known = {**image, scan: _hoisted(image[scan], parts.get(scan, set()), tiles)}
     image = rebuild(graph.outputs, lambda node: node, known)
     return replace(graph, outputs=tuple(image[x] for x in graph.outputs))
 
@@ -33,11 +34,11 @@ def _is_part(node: Node) -> bool:
     return isinstance(node.op.element, Part)
 
 
-def _hoisted(scan: Node, taken: Collection[int]) -> Node:
+def _hoisted(scan: Node, taken: Collection[int], tiles: Tiles) -> Node:
     """The scan, with copies of its constants among its constants."""
     body, carry = graph_of(scan.params, "body"), count_of(scan.params, "carry")
     fixed = carry + count_of(scan.params, "xs")
-    laid = lay_out(hoist(body))
+    laid = lay_out(hoist(body, tiles), tiles)
     held = dict(zip(body.inputs[fixed:], scan.operands[fixed:], strict=True))
     wanted = [y for k, y in enumerate(laid.outputs) if k < carry or k in taken]
     copies = [x for x in replace(laid, outputs=tuple(wanted)).nodes if _is_copy(x, held)]

@@ -12,6 +12,7 @@ from graphc.lower.tiling import TILED, UNKNOWN, Tiling, block_of, count, is_tile
 from graphc.lower.windowed import grouped, label_steps
 from graphc.ops.reduce import subscripts
 from graphc.ops.shape import TRANSPOSE
+from graphc.options import Tiles
 from graphc.types import Size
 
 LONGEST_TERM_STEP = {"left": 1024, "right": 2048}
@@ -90,7 +91,7 @@ def shrink(node: Node, found: Tiling) -> Tiling:
     return found
 
 
-def lay_out(graph: Graph) -> Graph:
+def lay_out(graph: Graph, tiles: Tiles) -> Graph:
     """Contractions that tiles speed up, with their operands laid out for them."""
     stored: dict[Node, Node] = {}
     copies: dict[tuple[object, ...], Node] = {}
@@ -101,8 +102,7 @@ def lay_out(graph: Graph) -> Graph:
         found = None if is_tiled(node) else grouped(node)
         if found is None:
             return node
-        if node.serial in alone:
-            found = replace(found, alone=True)
+        found = replace(found, alone=node.serial in alone, blocks=tiles.blocks)
         operands = tuple(
             _through(x, stored, node, _is_early(node, found, k))
             for k, x in enumerate(node.operands)

@@ -18,6 +18,7 @@ from graphc.lower.storage import Array, Target, wanted
 from graphc.lower.turning import turn_round
 from graphc.ops.control import COND, SCAN, WHILE, count_of, graph_of
 from graphc.ops.shape import axes
+from graphc.options import Tiles
 from graphc.types import Dim, Shape, Size, product
 
 
@@ -87,12 +88,14 @@ def plan_scope(
     targets: Sequence[Target | None],
     names: Names,
     loop_names: Sequence[str],
+    tiles: Tiles,
     whole: int = 0,
 ) -> Scope:
     """Settle a graph's loops and arrays. `targets` says which outputs lie in given arrays; the
     first `whole` outputs are not made of pieces."""
     graph, pieces = computed_outputs(with_single_items(graph), whole)
-    graph = lay_out(turn_round(batches_last(hoist(graph))))
+    graph = batches_last(hoist(graph, tiles))
+    graph = lay_out(turn_round(graph) if tiles.turned else graph, tiles)
     outputs = {}
     for node, (k, start) in zip(graph.outputs, pieces, strict=True):
         home = targets[k]
@@ -105,7 +108,7 @@ def plan_scope(
     called = {node: name or names.fresh() for node, name in called.items()}
     stored = needed.arrays(plan, outputs, called)
     regions = {
-        node: _plan_region(node, graph, stored, names, loop_names)
+        node: _plan_region(node, graph, stored, names, loop_names, tiles)
         for node in plan.placed
         if isinstance(node.op.element, Region | Sequential)
     }
@@ -128,6 +131,7 @@ def _plan_region(
     stored: Mapping[Node, Array],
     names: Names,
     loop_names: Sequence[str],
+    tiles: Tiles,
 ) -> RegionPlan:
     found = RegionPlan()
     if isinstance(region.op.element, Sequential):
@@ -137,7 +141,7 @@ def _plan_region(
         return found
     items = items_of(graph, region)
     planner = {SCAN: _plan_scan, WHILE: _plan_while, COND: _plan_cond}[region.op]
-    planner(found, region, items, stored, names, loop_names)
+    planner(found, region, items, stored, names, loop_names, tiles)
     return found
 
 
@@ -200,6 +204,7 @@ def _plan_scan(
     stored: Mapping[Node, Array],
     names: Names,
     loop_names: Sequence[str],
+    tiles: Tiles,
 ) -> None:
     body, carry = graph_of(region.params, "body"), count_of(region.params, "carry")
     _plan_carry(found, body, carry, items, stored, names)
@@ -212,7 +217,7 @@ def _plan_scan(
     alive = live(body, carry, rows)
     targets = _targets(alive, found, region, carry, rows)
     carried = sum(int(name) < carry for name in alive.output_names)
-    found.scopes.append(plan_scope(alive, targets, names, loop_names[1:], carried))
+    found.scopes.append(plan_scope(alive, targets, names, loop_names[1:], tiles, carried))
 
 
 def live(body: Graph, carry: int, rows: Mapping[int, Target]) -> Graph:
@@ -261,13 +266,15 @@ def _plan_while(
     stored: Mapping[Node, Array],
     names: Names,
     loop_names: Sequence[str],
+    tiles: Tiles,
 ) -> None:
     body, carry = graph_of(region.params, "body"), count_of(region.params, "carry")
     _plan_carry(found, body, carry, items, stored, names)
-    found.scopes.append(plan_scope(graph_of(region.params, "test"), [None], names, loop_names))
+    test = graph_of(region.params, "test")
+    found.scopes.append(plan_scope(test, [None], names, loop_names, tiles))
     alive = live(body, carry, {})
     targets = _targets(alive, found, region, carry, {})
-    found.scopes.append(plan_scope(alive, targets, names, loop_names, len(targets)))
+    found.scopes.append(plan_scope(alive, targets, names, loop_names, tiles, len(targets)))
 
 
 def _plan_cond(
@@ -277,6 +284,7 @@ def _plan_cond(
     stored: Mapping[Node, Array],
     names: Names,
     loop_names: Sequence[str],
+    tiles: Tiles,
 ) -> None:
     for key in ("then", "other"):
         branch = graph_of(region.params, key)
@@ -296,7 +304,7 @@ def _plan_cond(
             found.states[k] if node.shape else None
             for k, node in zip(kept, chosen.outputs, strict=True)
         ]
-        found.scopes.append(plan_scope(chosen, targets, names, loop_names))
+        found.scopes.append(plan_scope(chosen, targets, names, loop_names, tiles))
 
 
 def length_of(region: Node) -> Size:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from graphc.graph import Contraction, Node
+from graphc.ops.control import count_of
 from graphc.ops.leaves import axes
 from graphc.ops.reduce import EINSUM, label_sizes, subscripts
 from graphc.types import Size, product
@@ -48,13 +49,15 @@ class Tiling:
     loops over `summed` then lie outside the others."""
     alone: bool = False
     """Whether it is a result that nothing else reads."""
+    blocks: int = 2
+    """Rows at a time, as `Tiles.blocks`."""
 
-    def params(self) -> dict[str, Labels | bool]:
+    def params(self) -> dict[str, Labels | int]:
         """The same as parameters of a node."""
         sides = (self.left, self.right)
         groups = (sides, self.rows, self.columns, self.terms, self.outer, self.summed, self.runs)
         named = {f"tiling_{name}": labels for name, labels in zip(GROUPS, groups, strict=True)}
-        return {**named, "tiling_alone": self.alone}
+        return {**named, "tiling_alone": self.alone, "tiling_blocks": self.blocks}
 
 
 def is_tiled(node: Node) -> bool:
@@ -67,7 +70,8 @@ def tiling(node: Node) -> Tiling:
         axes(node.params, f"tiling_{name}") for name in GROUPS
     )
     alone = bool(node.params["tiling_alone"])
-    return Tiling(left, right, rows, columns, terms, outer, summed, runs, alone)
+    blocks = count_of(node.params, "tiling_blocks")
+    return Tiling(left, right, rows, columns, terms, outer, summed, runs, alone, blocks)
 
 
 def sizes_of(node: Node) -> dict[int, Size]:
@@ -167,7 +171,7 @@ def block_of(node: Node, found: Tiling) -> int | None:
     A multiple of the rows of a panel.
     """
     sizes = sizes_of(node)
-    if len(found.rows) != 1 or found.runs:
+    if len(found.rows) != 1 or found.runs or not found.blocks:
         return None
     rows = sizes[found.rows[0]]
     columns = count(sizes[i] for i in found.columns)
@@ -175,6 +179,7 @@ def block_of(node: Node, found: Tiling) -> int | None:
     block = ROW_BLOCK if held > SECOND_CACHE else SMALL_ROW_BLOCK
     fits = SECOND_CACHE // (columns * node.dtype.bytes)
     block = LARGE_ROW_BLOCK if found.alone else max(12, min(block, fits // 12 * 12))
+    block = max(12, block * found.blocks // 24 * 12)
     if not isinstance(rows, int):
         return block
     parts = -(-rows // block)
