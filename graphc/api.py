@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +27,7 @@ from graphc.later import Later
 from graphc.loops import Argument, Program
 from graphc.options import Options, bytes_of, thread_count
 from graphc.trace import trace_function
+from graphc.tune import tuned
 from graphc.units import CUnit
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def trace(fn: Callable[..., Any], *args: Any, name: str | None = None, **kwargs:
 
 def in_c(graph: core.Graph, options: Options | None = None) -> tuple[Program, CUnit]:
     """The loops that a graph becomes, and their text in C."""
-    shown = graph.shown if isinstance(graph, Graph) else None
+    shown = _shown(graph)
     best = passes.optimize(graph.plain if isinstance(graph, Graph) else graph)
     watched, sites = passes.trapped(best) if options and options.trap_nans else (best, ())
     program = lower.lower(watched, shown, options, sites)
@@ -234,6 +235,7 @@ def compile(
     optimize: int | None = None,
     memory: int | str | None = None,
     threads: int | Literal["auto"] | None = None,
+    tune: bool | Mapping[str, int] = False,
     **kwargs: Any,
 ) -> Kernel:
     """A function or a graph as compiled C.
@@ -261,6 +263,10 @@ def compile(
             of CPUs this process may use. The results are the same bits for any number from 1 on.
             None: $GRAPHC_THREADS, else C without any thought of threads. With `memory` or
             `trap_nans` there is one.
+        tune: also compile two or three variants of the C, time them, and take the fastest, here
+            and in later processes on this machine; `kernel.variant` names it. They are called with
+            copies of the examples, random values for types, and run-time dimensions of 128 or of
+            the sizes given (``tune={"n": 1000}``). Results agree to rounding. Not with 0.
 
     Returns:
         A kernel that is called as fn is: the same structure of arguments and result.
@@ -271,18 +277,45 @@ def compile(
         ArgumentError: no result can take the memory of a donated argument, or the workspace does
             not fit.
     """
+    options = _options(target, trap_nans, optimize, bytes_of(memory), threads)
+    if options.optimize:
+        build.begin()
+    graph = _graph_of(fn, args, kwargs, name)
+    options = replace(options, donated=_donated(graph, donate))
+    if tune is not False and options.optimize:
+        options = _tuned(graph, options, (args, kwargs), {} if tune is True else tune)
+    return _kernel(graph, options)
+
+
+def _options(
+    target: str | None,
+    trap_nans: bool,
+    optimize: int | None,
+    memory: int | None,
+    threads: int | Literal["auto"] | None,
+) -> Options:
     asked: dict[str, Any] = {
         "target": target,
         "trap_nans": trap_nans,
         "optimize": optimize,
+        "memory": memory,
         "threads": None if threads is None else thread_count(threads),
     }
-    options = Options(**{name: x for name, x in asked.items() if x is not None})
-    if options.optimize:
-        build.begin()
-    graph = _graph_of(fn, args, kwargs, name)
-    limit = bytes_of(memory)
-    return _kernel(graph, replace(options, donated=_donated(graph, donate), memory=limit))
+    return Options(**{name: x for name, x in asked.items() if x is not None})
+
+
+def _tuned(
+    graph: core.Graph,
+    options: Options,
+    given: tuple[tuple[Any, ...], dict[str, Any]],
+    sizes: Mapping[str, int],
+) -> Options:
+    """The options with the variant that is fastest on the examples; a graph has types alone."""
+    args, kwargs = given
+    leaves, _ = trees.flatten((args, {key: kwargs[key] for key in sorted(kwargs)}))
+    make = functools.partial(_made, graph)
+    types = leaves or [x.type for x in graph.inputs]
+    return tuned(graph, _shown(graph), options, make, types, sizes)
 
 
 def _graph_of(
@@ -307,19 +340,24 @@ def _donated(graph: core.Graph, donate: Donate) -> tuple[tuple[int, int], ...]:
     return donation.pairs(graph, None, None, [x.name or "x" for x in graph.inputs], donate)
 
 
+def _shown(graph: core.Graph) -> tuple[str, ...] | None:
+    return graph.shown if isinstance(graph, Graph) else None
+
+
+def _made(graph: core.Graph, options: Options) -> tuple[Program, CUnit]:
+    """As `in_c`, or from the disk cache."""
+    paths = options.trap_nans  # whose errors name the file
+    key = digest(graph, _shown(graph), options, resources.fingerprint(), paths=paths)
+    return build.remember(key, lambda: in_c(graph, options))
+
+
 def _kernel(graph: core.Graph, options: Options) -> Kernel:
-    shown = graph.shown if isinstance(graph, Graph) else None
+    make = functools.partial(_made, graph, options)
     flatten, unflatten = _trees(graph) if isinstance(graph, Graph) else (None, None)
-
-    def make() -> tuple[Program, CUnit]:
-        paths = options.trap_nans  # whose errors name the file
-        key = digest(graph, shown, options, resources.fingerprint(), paths=paths)
-        return build.remember(key, lambda: in_c(graph, options))
-
     only_c = options.trap_nans or options.donated or options.memory is not None
     if options.optimize == 0 and not only_c:
         plain = graph.plain if isinstance(graph, Graph) else graph
-        signature = without_body(plain, shown)
+        signature = without_body(plain, _shown(graph))
         run = functools.partial(reference.run, passes.optimize(plain))
         return Interpreted(signature, run, make, flatten, unflatten, graph, options)
     return Kernel(*make(), flatten=flatten, unflatten=unflatten, graph=graph, options=options)

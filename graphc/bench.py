@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,17 +9,14 @@ from typing import Any
 import numpy as np
 
 from graphc import trees
-from graphc.api import Graph, compile, trace
-from graphc.check import random_values
-from graphc.errors import ArgumentError, TraceError
+from graphc.api import compile, trace
+from graphc.errors import TraceError
 from graphc.kernel import Kernel
 from graphc.kernel.profiling import Profile, seconds_text
+from graphc.samples import chosen_sizes, random_values
+from graphc.timing import Call, medians
 
-ROUNDS, BUDGET = 7, 0.02
-"""How often each call is timed, and seconds of calls each time."""
 DEFAULT_SIZE = 1000
-
-Call = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +65,7 @@ def bench(
     *examples: Any,
     sizes: Mapping[str, int] | None = None,
     seed: int = 0,
+    tune: bool = False,
     **kwargs: Any,
 ) -> Benchmark:
     """Time a function, and its value with its gradient where it is a floating-point scalar.
@@ -79,17 +75,18 @@ def bench(
         examples, kwargs: arrays and numbers, or types, for which random values are drawn.
         sizes: of run-time dimensions; 1000 for those that are not named.
         seed: of the random values.
+        tune: also try variants of the C, at these sizes; see `compile`.
 
     Raises:
         ArgumentError: a size of a dimension that fn has not.
         GraphcError: the function cannot be traced or compiled.
     """
     graph = trace(fn, *examples, **kwargs)
-    dims = _sizes(graph, sizes or {})
+    dims = chosen_sizes(graph, sizes or {}, DEFAULT_SIZE)
     given, tree = trees.flatten((examples, {key: kwargs[key] for key in sorted(kwargs)}))
     leaves = random_values(given, np.random.default_rng(seed), dims)
     args, named = trees.unflatten(tree, [x if x.ndim else x[()] for x in leaves])
-    kernel = compile(graph)
+    kernel = compile(graph, tune=dims if tune else False)
     calls: dict[tuple[str, str], Call] = {
         ("function", "NumPy"): lambda: fn(*args, **named),
         **_calls("function", kernel, args, named),
@@ -100,10 +97,11 @@ def bench(
     except TraceError as error:
         note = f"no gradient was timed: {error}"
     else:
-        kernel = compile(derived)
+        kernel = compile(derived, tune=dims if tune else False)
         calls["value and gradient", "NumPy"] = lambda: derived(*args, **named)
         calls |= _calls("value and gradient", kernel, args, named)
-    rows = _timed(calls)
+    with np.errstate(all="ignore"):
+        rows = medians(calls)
     if not note:
         ratio = rows["value and gradient", "C, bound"] / rows["function", "C, bound"]
         note = f"value and gradient take {ratio:.1f} times as long as the function"
@@ -115,42 +113,9 @@ def bench(
     return Benchmark(graph.name, found, shown, kernel, (*args, *named.values()), note)
 
 
-def _sizes(graph: Graph, asked: Mapping[str, int]) -> dict[str, int]:
-    unknown = [name for name in asked if name not in graph.dims]
-    if unknown:
-        known = (
-            f"its run-time dimensions are {', '.join(graph.dims)}" if graph.dims else "it has none"
-        )
-        raise ArgumentError(f"{graph.name} has no run-time dimension {unknown[0]!r}; {known}")
-    return {name: asked.get(name, DEFAULT_SIZE) for name in graph.dims}
-
-
 def _calls(
     what: str, kernel: Kernel, args: Sequence[Any], named: Mapping[str, Any]
 ) -> dict[tuple[str, str], Call]:
     bound = kernel.bind(*args, **named)
     plain: Call = (lambda: kernel(*args, **named)) if named else (lambda: kernel(*args))
     return {(what, "C"): plain, (what, "C, bound"): bound}
-
-
-def _timed(calls: Mapping[tuple[str, str], Call]) -> dict[tuple[str, str], float]:
-    """Seconds a call, every way in its turn."""
-    with np.errstate(all="ignore"):
-        repeats = {key: _repeats(call) for key, call in calls.items()}
-        samples: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
-        for _ in range(ROUNDS):
-            for key, call in calls.items():
-                samples[key].append(_seconds(call, repeats[key]))
-    return {key: statistics.median(found) for key, found in samples.items()}
-
-
-def _seconds(call: Call, repeats: int) -> float:
-    start = time.perf_counter()
-    for _ in range(repeats):
-        call()
-    return (time.perf_counter() - start) / repeats
-
-
-def _repeats(call: Call) -> int:
-    call()
-    return max(1, min(100_000, int(BUDGET / max(_seconds(call, 1), 1e-9))))

@@ -12,9 +12,10 @@ from graphc import reference, trees
 from graphc.api import Graph, compile, trace
 from graphc.errors import CheckError, TraceError
 from graphc.graph import Node
-from graphc.trace import Tensor, inline, leaf_type
+from graphc.samples import random_values
+from graphc.trace import Tensor, inline
 from graphc.transform import jvp, vjp
-from graphc.types import DType, TensorType, dtype_of, evaluate, float64
+from graphc.types import dtype_of, float64
 
 Array = np.ndarray[Any, Any]
 
@@ -113,24 +114,6 @@ def check(
             except TraceError as error:
                 notes.append(f"no {what} was compared: {error}")
         return Report(graph.name, (finding,), tuple(notes))
-
-
-def random_values(
-    given: Sequence[Any], rng: np.random.Generator, sizes: Mapping[str, int] | None = None
-) -> list[Array]:
-    """The arrays given, and random ones for types; run-time dimensions are small, or as `sizes`."""
-    types = [leaf_type(leaf) for leaf in given]
-    dims = {name: 3 + i for i, name in enumerate(dict.fromkeys(d for t in types for d in t.dims))}
-    dims |= sizes or {}
-    found = []
-    for leaf, kind in zip(given, types, strict=True):
-        if isinstance(leaf, TensorType | DType):
-            shape = tuple(evaluate(size, dims) for size in kind.shape)
-            leaf = rng.standard_normal(shape)
-            if kind.dtype.kind != "f":
-                leaf = rng.integers(0, 3 if kind.dtype.kind == "i" else 2, shape)
-        found.append(np.asarray(leaf, kind.dtype.numpy))
-    return found
 
 
 def _c_against_numpy(

@@ -75,6 +75,26 @@ def test_compile_writes_c(model: Path) -> None:
     assert "void loss(double x, double y" in (model / "out/loss.c").read_text()
 
 
+def test_compile_and_bench_tune(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[tuple[int, ...]] = []
+
+    def medians(calls: Any, most: float) -> dict[str, float]:
+        timed.append(next(iter(calls.values())).inputs[1].shape)
+        return {name: 0.5 if name == "no blocks" else 1.0 for name in calls}
+
+    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(model / "cache"))
+    monkeypatch.setattr("graphc.tune.medians", medians)
+    monkeypatch.setattr("graphc.timing.BUDGET", 0.0)
+    (model / "layer.py").write_text("def layer(w, x):\n    return ((x @ w) ** 2).sum()\n")
+    function = ("layer.py:layer", "float32[64,200]", "float32[n,64]")
+    code, out, err = run("compile", *function, "--tune", "-s", "n=321")
+    assert (code, err) == (0, "")
+    assert out.endswith(", variant: no blocks\n")
+    assert (model / "layer.c").is_file()
+    assert run("bench", *function, "--tune", "-s", "n=123")[0] == 0
+    assert timed == [(321, 64), (123, 64), (123, 64)]
+
+
 def test_compile_with_a_gradient_and_a_name(model: Path) -> None:
     code, out, err = run(
         "compile",
@@ -265,7 +285,7 @@ def test_the_installed_command_runs(model: Path) -> None:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few calls, and a machine of round numbers."""
     limits = Limits({"float32": 1e11, "float64": 5e10}, (8e10, 6e10, 4e10, 3e10, 2e10))
-    monkeypatch.setattr("graphc.bench.BUDGET", 0.0)
+    monkeypatch.setattr("graphc.timing.BUDGET", 0.0)
     monkeypatch.setattr("graphc.kernel.profiling.BUDGET", 0.0)
     monkeypatch.setattr("graphc.kernel.profiling.limits", lambda: limits)
 

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "graphc"
 
 # A unit is the first path component below graphc/: a file, or a folder. No exceptions.
 FLOORS = (
-    ("errors", "order", "later", "units"),
+    ("errors", "order", "later", "units", "timing"),
     ("sizes", "attributes", "options"),
     ("substitution",),
     ("types", "trees", "resources"),
@@ -29,13 +29,13 @@ FLOORS = (
     ("maths",),
     ("ops",),
     ("trace", "loops_run", "formula", "donation"),
-    ("derive", "rewrite"),
+    ("derive", "rewrite", "samples"),
     ("rules",),
     ("passes", "lower"),
     ("emit_c", "emit_tex", "emit_dot"),
     ("build",),
     ("kernel",),
-    ("transform", "interpreted"),
+    ("transform", "interpreted", "tune"),
     ("explain",),
     ("api",),
     ("check", "jit"),

@@ -62,6 +62,7 @@ __all__ = [
     "export",
     "load",
     "machine",
+    "maker",
     "remember",
     "solve",
     "write_atomically",
@@ -133,6 +134,7 @@ Compile = Callable[[Unit, Binding, Compiler, tuple[str, ...], Path], Path]
 
 _loaded: dict[tuple[str, str, str | None], Loaded] = {}
 _lock = threading.Lock()
+_making: dict[tuple[str, str, str | None], threading.Lock] = {}
 
 
 def load(unit: Unit, program: Program, options: Options) -> Loaded:
@@ -146,10 +148,17 @@ def load(unit: Unit, program: Program, options: Options) -> Loaded:
     binding = bind(program)
     key = (str(cache_folder()), _asked(unit, binding, options, "call"), _compiler_key())
     with _lock:
+        making = _making.setdefault(key, threading.Lock())
+    with making:  # once, while others compile other units
         if key not in _loaded:
             path = _obtain(unit, binding, options, _compile, "call")
             _loaded[key] = Loaded(unit, binding, options, path)
         return _loaded[key]
+
+
+def maker() -> tuple[object, ...]:
+    """What makes the code and runs it: compiler, flags, machine."""
+    return _compiler_key(), user_flags(), machine()
 
 
 def _compiler_key() -> str | None:

@@ -66,6 +66,11 @@ Grad = Annotated[
         show_default=False,
     ),
 ]
+Sizes = Annotated[
+    list[str] | None,
+    typer.Option("-s", "--size", metavar="NAME=NUMBER", help="A run-time dimension: `n=1000`."),
+]
+Tune = Annotated[bool, typer.Option("--tune", help="Time variants of the C, and take the fastest.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -101,26 +106,36 @@ def compile_command(
         str | None, typer.Option(help="The name of the C function.", show_default=False)
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the C as well.")] = False,
+    tune: Tune = False,
+    size: Sizes = None,
     debug: Debug = False,
 ) -> None:
     """Write a function as C, a .c and a .h, and see that it compiles.
 
-    With --grad the function returns its value and then its gradient.
+    With --grad the function returns its value and then its gradient. With --tune run-time
+    dimensions have 128 elements while it is timed, unless --size says otherwise.
     """
     with sentences(debug):
         with progress("tracing"):
             graph = traced(target, types, grad)
         if name:
             graph = graph.renamed(name)
-        with progress("lowering to C"):
-            _, unit = in_c(graph)
+        if tune:
+            with progress("compiling and timing variants"):
+                kernel = compile(graph, tune=sizes(size))
+            unit = kernel.unit
+        else:
+            with progress("lowering to C"):
+                _, unit = in_c(graph)
         paths = build.export(out, unit)
         say(f"wrote {' and '.join(map(str, paths))}")
         if show:
             Console(soft_wrap=True).print(Syntax(unit.source, "c", background_color="default"))
-        with progress("compiling"):
-            kernel = compile(graph)
-        say(f"{kernel.signature}, workspace {kernel.workspace_bytes} bytes")
+        if not tune:
+            with progress("compiling"):
+                kernel = compile(graph)
+        variant = f", variant: {kernel.variant}" if tune else ""
+        say(f"{kernel.signature}, workspace {kernel.workspace_bytes} bytes{variant}")
 
 
 @app.command("draw", epilog="Example: `graphc draw model.py:loss float64 float64 -o net.svg`")
@@ -212,10 +227,8 @@ def check_command(
 def bench_command(
     target: Target,
     types: Types = None,
-    size: Annotated[
-        list[str] | None,
-        typer.Option("-s", "--size", metavar="NAME=NUMBER", help="A run-time dimension: `n=1000`."),
-    ] = None,
+    size: Sizes = None,
+    tune: Tune = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Also show where the time of the C goes.")
     ] = False,
@@ -236,7 +249,9 @@ def bench_command(
         args, named = arguments(fn, module, types or [])
         dims = sizes(size)
         with progress("compiling and timing"):
-            found = run_users(lambda: run_bench(fn, *args, sizes=dims, seed=seed, **named))
+            found = run_users(
+                lambda: run_bench(fn, *args, sizes=dims, seed=seed, tune=tune, **named)
+            )
         say(str(found))
         if profile or draw:
             with progress("profiling"):

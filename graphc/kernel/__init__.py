@@ -269,6 +269,12 @@ class Kernel:
         return evaluate(self.program.workspace, dims)
 
     @property
+    def variant(self) -> str:
+        """Which variant of the C it is: "model", or what ``graphc.compile(..., tune=True)`` found
+        faster: "small blocks", "no blocks" (of a product's rows), "not turned" (products)."""
+        return self._options.variant
+
+    @property
     def lib(self) -> Any:
         """cffi's view of the compiled C: ``kernel.lib.name(...)`` takes C pointers, unchecked."""
         return self._loaded.lib
