@@ -287,6 +287,19 @@ def compile(
     return _kernel(graph, options)
 
 
+def options_for(
+    graph: core.Graph,
+    donate: Donate = (),
+    target: str | None = None,
+    trap_nans: bool = False,
+    memory: int | str | None = None,
+    threads: int | Literal["auto"] | None = None,
+) -> Options:
+    """What `compile` is asked for with these arguments."""
+    options = _options(target, trap_nans, None, bytes_of(memory), threads)
+    return replace(options, donated=_donated(graph, donate))
+
+
 def _options(
     target: str | None,
     trap_nans: bool,

@@ -113,6 +113,37 @@ def test_compile_with_a_gradient_and_a_name(model: Path) -> None:
     assert "d_y" in (model / "step.c").read_text()
 
 
+def test_compile_for_threads_a_machine_a_budget_and_in_place(model: Path) -> None:
+    (model / "step.py").write_text(
+        "import numpy as np\ndef step(w, x):\n    return w - 0.1 * x.T @ np.tanh(x @ w)\n"
+    )
+    types = ("step.py:step", "w=float32[64,64]", "x=float32[n,64]")
+    code, out, err = run("compile", *types, "--threads", "2", "--donate", "w")
+    assert (code, err) == (0, "")
+    text = (model / "step.c").read_text()
+    assert "GRAPHC_PARALLEL(2)" in text
+    assert "const float *restrict w" not in text
+    code, out, err = run("compile", *types, "--target", "portable", "--trap-nans", "--show")
+    assert (code, err) == (0, "")
+    assert "graphc_trap *restrict" in out
+    for option, value, word in (
+        ("--threads", "many", "threads"),
+        ("--target", "no machine", "target"),
+        ("--memory", "tiny", "memory"),
+        ("--donate", "q", "q"),
+    ):
+        code, _, err = run("compile", *types, option, value)
+        assert code == 2
+        assert word in err
+
+
+def test_python_runs_the_package() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "graphc", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "compile" in done.stdout
+
+
 def test_types_may_be_named_in_the_module_or_annotated(model: Path) -> None:
     for types in (
         ["LAYER", "float64[n,3]"],

@@ -41,6 +41,7 @@ FLOORS = (
     ("check", "jit"),
     ("testing", "bench"),
     ("cli", "__init__"),
+    ("__main__",),
 )
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 

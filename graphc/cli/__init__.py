@@ -10,20 +10,21 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.syntax import Syntax
 
 from graphc import build
-from graphc.api import compile, in_c
+from graphc.api import compile, in_c, options_for
 from graphc.bench import bench as run_bench
 from graphc.check import check as run_check
 from graphc.cli.targets import UserError, arguments, load, run_users, sizes, split_names, traced
 from graphc.cli.waiting import progress
 from graphc.errors import BuildError, DrawError, GraphcError
 from graphc.explain import explain as run_explain
+from graphc.options import thread_count
 
 EXIT_WRONG, EXIT_INPUT, EXIT_BUILD = 1, 2, 3
 
@@ -71,6 +72,29 @@ Sizes = Annotated[
     typer.Option("-s", "--size", metavar="NAME=NUMBER", help="A run-time dimension: `n=1000`."),
 ]
 Tune = Annotated[bool, typer.Option("--tune", help="Time variants of the C, and take the fastest.")]
+Machine = Annotated[
+    str | None,
+    typer.Option(
+        "--target", help="The machine: native, portable, or what -march= takes.", show_default=False
+    ),
+]
+Threads = Annotated[
+    str | None,
+    typer.Option(help="How many threads a call may use: a number, or auto.", show_default=False),
+]
+Donated = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES", help="Arguments that results overwrite: `params`.", show_default=False
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(help="The most that the workspace may take: 256KiB.", show_default=False),
+]
+TrapNans = Annotated[
+    bool, typer.Option("--trap-nans", help="Tell where the first nan or infinity is made.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -105,6 +129,11 @@ def compile_command(
     name: Annotated[
         str | None, typer.Option(help="The name of the C function.", show_default=False)
     ] = None,
+    machine: Machine = None,
+    threads: Threads = None,
+    donate: Donated = None,
+    memory: Memory = None,
+    trap_nans: TrapNans = False,
     show: Annotated[bool, typer.Option("--show", help="Print the C as well.")] = False,
     tune: Tune = False,
     size: Sizes = None,
@@ -116,24 +145,31 @@ def compile_command(
     dimensions have 128 elements while it is timed, unless --size says otherwise.
     """
     with sentences(debug):
+        asked: dict[str, Any] = {
+            "target": machine,
+            "threads": thread_count(threads) if threads else None,
+            "donate": split_names(donate) or (),
+            "memory": memory,
+            "trap_nans": trap_nans,
+        }
         with progress("tracing"):
             graph = traced(target, types, grad)
         if name:
             graph = graph.renamed(name)
         if tune:
             with progress("compiling and timing variants"):
-                kernel = compile(graph, tune=sizes(size))
+                kernel = compile(graph, tune=sizes(size), **asked)
             unit = kernel.unit
         else:
             with progress("lowering to C"):
-                _, unit = in_c(graph)
+                _, unit = in_c(graph, options_for(graph, **asked))
         paths = build.export(out, unit)
         say(f"wrote {' and '.join(map(str, paths))}")
         if show:
             Console(soft_wrap=True).print(Syntax(unit.source, "c", background_color="default"))
         if not tune:
             with progress("compiling"):
-                kernel = compile(graph)
+                kernel = compile(graph, **asked)
         variant = f", variant: {kernel.variant}" if tune else ""
         say(f"{kernel.signature}, workspace {kernel.workspace_bytes} bytes{variant}")
 

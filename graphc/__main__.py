@@ -1,0 +1,5 @@
+"""``python -m graphc``: the command."""
+
+from graphc.cli import main
+
+main()
