@@ -45,6 +45,13 @@ def reducer(fn: Callable[..., Any], *more: dict[str, Any]) -> list[Case]:
     ]
 
 
+def some(fn: Callable[..., Any]) -> Case:
+    """A function of some numbers, of which a few are nan; of none, where it is refused, nothing."""
+    return lambda x, *args, **options: (
+        fn(np.where(x > 2, np.nan, x), *args, **options) if x.size else x
+    )
+
+
 f32, f64, i32, i64 = np.float32, np.float64, np.int32, np.int64
 
 UNARY: dict[Any, list[Case]] = {
@@ -311,6 +318,17 @@ UNARY: dict[Any, list[Case]] = {
     ],
     np.sinc: [np.sinc],
     np.sort: [lambda x: np.sort(x), lambda x: np.sort(x, 0), lambda x: np.sort(x, None)],
+    np.nanmedian: reducer(some(np.nanmedian)),
+    np.nanquantile: [
+        lambda x: some(np.nanquantile)(x, 0.3),
+        lambda x: some(np.nanquantile)(x, [0.1, 0.9], axis=-1),
+    ],
+    np.nanpercentile: [lambda x: some(np.nanpercentile)(x, [20, 70], axis=0, keepdims=True)],
+    np.insert: [
+        lambda x: np.insert(x, 1, 2),
+        lambda x: np.insert(x, [0, 2], [5, 6], axis=-1),
+        lambda x: np.insert(x, slice(0, 2), 1.5, axis=0),
+    ],
     np.partition: [lambda x: np.sort(np.partition(x, 1), -1)],
     np.argpartition: [lambda x: np.sort(np.take_along_axis(x, np.argpartition(x, 1, -1), -1), -1)],
     np.cumsum: [lambda x: np.cumsum(x), lambda x: np.cumsum(x, 0), lambda x: np.cumsum(x, -1)],
