@@ -78,7 +78,7 @@ def test_compile_writes_c(model: Path) -> None:
 def test_compile_and_bench_tune(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[tuple[int, ...]] = []
 
-    def medians(calls: Any, most: float) -> dict[str, float]:
+    def medians(calls: Any, most: float, clock: Any) -> dict[str, float]:
         timed.append(next(iter(calls.values())).inputs[1].shape)
         return {name: 0.5 if name == "no blocks" else 1.0 for name in calls}
 
