@@ -229,6 +229,33 @@ def test_on_plain_arrays_too(name: str) -> None:
         fn(*(np.ones(getattr(kind, "shape", ())) for kind in types))
 
 
+TRANSFORMS: dict[str, Callable[[Any], Any]] = {
+    "out_axes": lambda x: graphc.vmap(np.sin, out_axes=5)(x),
+    "argnums": lambda x: graphc.grad(np.sum, argnums=3)(x),
+    "argnums of another type": lambda x: graphc.grad(np.sum, argnums="x")(x),
+    "no scalar": lambda x: graphc.grad(np.sin)(x),
+    "no pair": lambda x: graphc.grad(np.sum, has_aux=True)(x),
+    "a tangent's type": lambda x: graphc.jvp(np.sum, (x,), (np.ones(2),)),
+    "tangents": lambda x: graphc.jvp(np.sum, (x,), (x, x)),
+    "no sequences": lambda x: graphc.jvp(np.sum, x, x),
+    "a cotangent's type": lambda x: graphc.vjp(np.sum, x)[1](np.ones(2)),
+    "cotangents": lambda x: graphc.vjp(np.sum, x)[1]((1.0, 2.0)),
+    "a mode": lambda x: graphc.jacobian(np.sum, mode="backward")(x),
+    "a mode of a sparse one": lambda x: graphc.jacobian(np.sum, mode="backward", sparse=True)(x),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms_say_the_line_of_the_call(name: str) -> None:
+    """On arrays and in a trace, once."""
+    fn = TRANSFORMS[name]
+    line = rf"test_misuse\.py:{fn.__code__.co_firstlineno}\b"
+    for use in (lambda: fn(np.ones(3)), lambda: graphc.trace(fn, graphc.float64[3])):
+        with pytest.raises(GraphcError) as found:
+            use()
+        assert len(re.findall(line, str(found.value))) == 1, str(found.value)
+
+
 SAYINGS: dict[str, tuple[Any, str]] = {
     "a dtype": (
         lambda x: graphc.scan(lambda c, r: (c.astype(np.float32), r), x[0], x),

@@ -55,6 +55,14 @@ def place() -> str:
 _PLACED = re.compile(r" at \S+:\d+")
 
 
+def with_place(error: GraphcError) -> GraphcError:
+    """The error, with the user's line that is running in its message unless a line is in it."""
+    if _PLACED.search(str(error)):
+        return error
+    error.args = (f"{error}{place()}",)
+    return error.with_traceback(None)
+
+
 def located(method: Callable[P, R]) -> Callable[P, R]:
     """The method with the user's line in its errors, and with its own calls unwatched."""
 
@@ -63,9 +71,7 @@ def located(method: Callable[P, R]) -> Callable[P, R]:
         try:
             return method(*args, **kwargs)
         except GraphcError as error:
-            if _PLACED.search(str(error)):
-                raise
-            raise type(error)(f"{error}{place()}") from None
+            raise with_place(error) from None
 
     return unwatched(call)
 

@@ -13,10 +13,11 @@ import numpy as np
 
 from graphc import reference, trees
 from graphc.derive import pull, push
-from graphc.errors import TraceError
+from graphc.errors import GraphcError, TraceError
 from graphc.graph import Graph, Node
 from graphc.passes import prepare
 from graphc.trace import Tensor, Traced, as_tensor, called, inline, trace_function
+from graphc.trace.coverage import place, with_place
 from graphc.trace.names import is_tracing
 
 Function = Callable[..., Any]
@@ -29,11 +30,17 @@ def linearizable(fn: Function, args: Sequence[Any], kwargs: dict[str, Any]) -> T
 
 
 def apply_function(fn: Function, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """fn itself inside a trace; elsewhere by tracing it and running the graph with NumPy."""
-    if is_tracing():
-        return fn(*args, **kwargs)
+    """fn itself inside a trace; elsewhere by tracing it and running the graph with NumPy.
+
+    What is refused without a line of the user's gets that of the call.
+    """
+    try:
+        if is_tracing():
+            return fn(*args, **kwargs)
+        traced = trace_function(fn, args, kwargs)
+    except GraphcError as error:
+        raise with_place(error) from None
     leaves, _ = trees.flatten((tuple(args), kwargs))
-    traced = trace_function(fn, args, kwargs)
     results = reference.run(prepare(traced.graph), leaves)
     return trees.unflatten(traced.out_tree, [x[()] for x in results])
 
@@ -41,6 +48,8 @@ def apply_function(fn: Function, args: Sequence[Any], kwargs: dict[str, Any]) ->
 def split_argnums(args: Sequence[Any], argnums: int | Sequence[int]) -> tuple[int, ...]:
     chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for i in chosen:
+        if not isinstance(i, int | np.integer):
+            raise TraceError(f"argnums {argnums!r} holds {i!r}: it is an int, or a tuple of ints")
         if not -len(args) <= i < len(args):
             raise TraceError(f"argnums {argnums} names argument {i} of a call with {len(args)}")
     return tuple(i % len(args) for i in chosen)
@@ -244,7 +253,7 @@ def check_sequences(name: str, primals: Any, tangents: Any) -> None:
     if not isinstance(primals, list | tuple) or not isinstance(tangents, list | tuple):
         raise TraceError(
             f"{name} takes sequences of primals and tangents: {name}(fn, (x,), (v,)), not "
-            f"{type(primals).__name__} and {type(tangents).__name__}"
+            f"{type(primals).__name__} and {type(tangents).__name__}{place()}"
         )
 
 

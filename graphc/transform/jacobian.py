@@ -15,6 +15,7 @@ from graphc.graph import Graph, Node, apply
 from graphc.ops.control import WHILE
 from graphc.ops.shape import INPUT
 from graphc.trace import Tensor, as_tensor, inline
+from graphc.trace.coverage import place
 from graphc.transform.batching import Batch, run
 from graphc.transform.gradients import (
     Function,
@@ -40,7 +41,7 @@ def dense_jacobian(
 ) -> Function:
     """All first derivatives: see `jacobian`."""
     if mode not in MODES:
-        raise TraceError(f"mode of jacobian is one of {', '.join(MODES)}, not {mode!r}")
+        raise TraceError(f"mode of jacobian is one of {', '.join(MODES)}, not {mode!r}{place()}")
 
     def inside(*args: Any, **kwargs: Any) -> Any:
         chosen = split_argnums(args, argnums)

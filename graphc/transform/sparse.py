@@ -19,6 +19,7 @@ from graphc.errors import ArgumentError, TraceError
 from graphc.graph import Graph, Node
 from graphc.ops.indexing import gather
 from graphc.trace import Tensor, as_tensor, constant
+from graphc.trace.coverage import place
 from graphc.trace.names import is_tracing
 from graphc.transform.colouring import colouring, star_colouring, star_reads
 from graphc.transform.gradients import (
@@ -115,7 +116,9 @@ class SparseJacobian:
         """is_symmetric(*args): whether the outputs of fn are the derivatives of one function with
         respect to the arguments, so that the whole jacobian is symmetric."""
         if mode not in MODES:
-            raise TraceError(f"mode of jacobian is one of {', '.join(MODES)}, not {mode!r}")
+            raise TraceError(
+                f"mode of jacobian is one of {', '.join(MODES)}, not {mode!r}{place()}"
+            )
         self._fn, self._argnums, self._mode = fn, argnums, mode
         self._is_symmetric = is_symmetric
         functools.update_wrapper(self, fn, updated=())
