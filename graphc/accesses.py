@@ -108,7 +108,7 @@ def _inside(place: _Place, var: str, extent: Size) -> _Place:
 def _plain(size: Size | None) -> Size | None:
     """An upper bound without the minimum: the number in it, as of the last of some blocks."""
     numbers = [x for x in _arms(size) if isinstance(x, int)]
-    return numbers[0] if numbers else size
+    return min(numbers) if numbers else size
 
 
 def _arms(size: Size | None) -> tuple[Size, ...]:
@@ -116,7 +116,7 @@ def _arms(size: Size | None) -> tuple[Size, ...]:
     if isinstance(size, Dim):
         match size.terms:
             case (((Func("min", a, b),), 1),):
-                return a, b
+                return tuple(arm for side in (a, b) for arm in _arms(side) or (side,))
     return ()
 
 
@@ -199,8 +199,8 @@ def apart(found: Sequence[Access], var: str, extent: Size) -> bool:
             if at_most(step * extent, modulus):
                 return True
             whole = [rest + steps[0][0] * Dim.named(var) for rest in inner]
-            ends = [_last(x, rest, var, extent) for x, rest in zip(found, whole, strict=True)]
-            if all(end is not None and below(end, modulus) for end in ends):
+            lasts = (_lasts(x, rest, var, extent) for x, rest in zip(found, whole, strict=True))
+            if all(any(below(end, modulus) for end in ends) for ends in lasts):
                 return True
     return False
 
@@ -215,7 +215,7 @@ def joined(access: Access) -> Access:
         return access
     for inner, extent in access.exact:
         for size in _arms(extent):
-            if not isinstance(size, int):
+            if not isinstance(size, int) or len(_arms(extent)) != 2:
                 continue
             for outer, count in access.exact:
                 rest = next(arm for arm in _arms(extent) if arm != size)
@@ -240,19 +240,23 @@ def joined(access: Access) -> Access:
     return access
 
 
-def _last(access: Access, index: Size, var: str, extent: Size) -> Size | None:
-    """An upper bound of an index that is never negative, for loops over blocks: the iterations of
-    the last block end where those of all do. None if it may be negative."""
+def _lasts(access: Access, index: Size, var: str, extent: Size) -> Iterator[Size]:
+    """Upper bounds of an index that is never negative, for loops over blocks: the iterations of the
+    last block end where those of all do. None of one that may be negative."""
     low = smallest(index, {**access.extents, var: extent})
     if low is None or not at_most(0, low):
-        return None
+        return
+    found = [index]
     for inner, size in access.exact:
         if isinstance(size, Dim) and var in names(size):
             step = step_of(replace(bare(access), index=index), inner)
-            for arm in _arms(size):
-                if var in names(arm) and step is not None and at_most(0, step[0]):
-                    index = substitute(index, {inner: arm - 1})
-    return largest(index, {**access.extents, var: extent})
+            if step is not None and at_most(0, step[0]):
+                arms = [arm for arm in _arms(size) if var in names(arm)]
+                found += [substitute(x, {inner: arm - 1}) for x in found for arm in arms]
+    for last in found:
+        high = largest(last, {**access.extents, var: extent})
+        if high is not None:
+            yield high
 
 
 def step_of(access: Access, var: str) -> tuple[Size] | None:

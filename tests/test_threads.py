@@ -598,3 +598,21 @@ def test_a_compiler_without_openmp(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert np.isfinite(kernel(np.zeros(100_000)))
     with pytest.raises(BuildError, match=r"poorcc cannot make code for threads: it lacks OpenMP"):
         graphc.compile(lambda x: np.sum(np.cosh(x)), float64[100_000], threads=2)
+
+
+@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
+def test_a_training_step_is_shared(dtype: Any) -> None:
+    """Panels of a run-time number of rows, filled in blocks of blocks that end early."""
+
+    def loss(params: Any, x: Any, t: Any) -> Any:
+        for k in range(2):
+            x = 1 / (1 + np.exp(-(x @ params[f"W{k}"] + params[f"b{k}"])))
+        return np.mean((x - t) ** 2)
+
+    def step(params: Any, x: Any, t: Any) -> Any:
+        slopes = graphc.grad(loss)(params, x, t)
+        return {name: params[name] - 0.1 * slopes[name] for name in params}
+
+    params = {"W0": dtype[784, 256], "b0": dtype[256], "W1": dtype[256, 256], "b1": dtype[256]}
+    kernel = graphc.compile(step, params, dtype["n", 784], dtype["n", 256], threads=2)
+    assert kernel.program.threads == 2
