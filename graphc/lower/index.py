@@ -114,16 +114,22 @@ def replace(size: Size, values: Mapping[str, Size], extents: Extents) -> Size:
 
 
 def decide(comparison: str, difference: Size, extents: Extents) -> bool | None:
-    """Whether ``difference`` is < 0 (less), >= 0 (greater_equal) or 0 (equal) in every iteration
-    (True), in none (False), or not known (None)."""
-    if comparison == "equal":
-        return difference == 0 if isinstance(difference, int) else None
+    """Whether `difference` compares so with 0 in every iteration (True), in none (False), or that
+    is not known (None)."""
     high, low = largest(difference, extents), smallest(difference, extents)
-    if high is not None and at_most(high, -1):
-        return comparison == "less"
-    if low is not None and at_most(0, low):
-        return comparison == "greater_equal"
-    return None
+    negative = high is not None and at_most(high, -1)
+    positive = low is not None and at_most(1, low)
+    below = negative or (high is not None and at_most(high, 0))
+    above = positive or (low is not None and at_most(0, low))
+    yes, no = {
+        "less": (negative, above),
+        "less_equal": (below, positive),
+        "greater": (positive, below),
+        "greater_equal": (above, negative),
+        "equal": (below and above, negative or positive),
+        "not_equal": (negative or positive, below and above),
+    }[comparison]
+    return True if yes else False if no else None
 
 
 def in_order(lets: Sequence[Let]) -> list[Let]:

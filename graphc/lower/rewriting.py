@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from graphc.bounds import Extents, largest, smallest
+from graphc.bounds import Extents
 from graphc.loops import (
     Apply,
     Assign,
@@ -25,8 +25,8 @@ from graphc.loops import (
     While,
     replace_parts,
 )
-from graphc.lower.index import simplify
-from graphc.types import Size, at_most, substitute
+from graphc.lower.index import decide, simplify
+from graphc.types import Size, substitute
 
 COMPARISONS = frozenset(("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"))
 
@@ -112,23 +112,4 @@ class Rewriting:
         a, b = condition.args
         if not isinstance(a, Position) or not isinstance(b, Position):
             return None
-        return holds(condition.function, self.size(a.size - b.size), self.extents or {})
-
-
-def holds(comparison: str, difference: Size, extents: Extents) -> bool | None:
-    """Whether `difference` compares so with 0 in every iteration (True), in none (False), or that
-    is not known (None)."""
-    high, low = largest(difference, extents), smallest(difference, extents)
-    negative = high is not None and at_most(high, -1)
-    positive = low is not None and at_most(1, low)
-    below = negative or (high is not None and at_most(high, 0))
-    above = positive or (low is not None and at_most(0, low))
-    yes, no = {
-        "less": (negative, above),
-        "less_equal": (below, positive),
-        "greater": (positive, below),
-        "greater_equal": (above, negative),
-        "equal": (below and above, negative or positive),
-        "not_equal": (negative or positive, below and above),
-    }[comparison]
-    return True if yes else False if no else None
+        return decide(condition.function, self.size(a.size - b.size), self.extents or {})

@@ -6,7 +6,7 @@ text does not grow much by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from graphc.loops import (
@@ -15,7 +15,6 @@ from graphc.loops import (
     Expr,
     If,
     Let,
-    Literal,
     Local,
     Loop,
     Position,
@@ -29,19 +28,12 @@ from graphc.loops import (
     values,
 )
 from graphc.lower.naming import Names
+from graphc.lower.rewriting import COMPARISONS, Rewriting
 from graphc.types import Dim, Size, names, substitute
 
 MOST_ROUNDS = 256
 GROWTH = 24
 """Parts of expressions that may be more afterwards."""
-DECIDE: Mapping[str, Callable[[int, int], bool]] = {
-    "less": lambda a, b: a < b,
-    "less_equal": lambda a, b: a <= b,
-    "greater": lambda a, b: a > b,
-    "greater_equal": lambda a, b: a >= b,
-    "equal": lambda a, b: a == b,
-    "not_equal": lambda a, b: a != b,
-}
 
 
 def unroll(program: Program, fresh: Names) -> Program:
@@ -112,7 +104,7 @@ def _chooses(stmt: Stmt, var: str) -> bool:
 def _by_number(part: Expr, var: str) -> bool:
     return (
         isinstance(part, Apply)
-        and part.function in DECIDE
+        and part.function in COMPARISONS
         and all(isinstance(x, Position) and set(names(x.size)) <= {var} for x in part.args)
         and any(isinstance(x, Position) and names(x.size) for x in part.args)
     )
@@ -123,14 +115,8 @@ def _length(stmt: Stmt) -> int:
 
 
 def _round(body: tuple[Stmt, ...], at: Mapping[str, Size]) -> list[Stmt]:
-    """The statements for one value of the variable."""
-    found: list[Stmt] = []
-    for stmt in body:
-        match stmt:
-            case Let(name, value, note):
-                found.append(Let(name, _at(value, at), note))
-            case Store(buffer, index, value, note):
-                found.append(Store(buffer, substitute(index, at), _at(value, at), note))
+    """The statements for one value of the variable, with the choices that it makes made."""
+    found = [s for s in Rewriting(at, extents={}).body(body) if not isinstance(s, Comment)]
     used = {name for stmt in found for name in _read(stmt)}
     return [stmt for stmt in found if not isinstance(stmt, Let) or stmt.name in used]
 
@@ -146,36 +132,6 @@ def _read(stmt: Stmt) -> Iterator[str]:
                     yield name
                 case Read(_, size) | Position(size):
                     yield from names(size)
-
-
-def _at(value: Expr, at: Mapping[str, Size]) -> Expr:
-    """The value where the variable is known, with the choices that it makes made."""
-
-    def change(part: Expr) -> Expr | None:
-        match part:
-            case Read(buffer, index, dtype):
-                return Read(buffer, substitute(index, at), dtype)
-            case Position(size):
-                return replace(part, size=substitute(size, at))
-            case Apply("select", (condition, then, other)):
-                known = _truth(condition, at)
-                return None if known is None else _at(then if known else other, at)
-            case Apply() if (known := _truth(part, at)) is not None:
-                return Literal(known, part.dtype)
-        return None
-
-    return replace_parts(value, change)
-
-
-def _truth(condition: Expr, at: Mapping[str, Size]) -> bool | None:
-    """Whether a comparison of positions holds, where both are known."""
-    if not isinstance(condition, Apply) or condition.function not in DECIDE:
-        return None
-    sizes = [substitute(x.size, at) for x in condition.args if isinstance(x, Position)]
-    if len(sizes) != 2 or not all(isinstance(size, int) for size in sizes):
-        return None
-    a, b = (size for size in sizes if isinstance(size, int))
-    return DECIDE[condition.function](a, b)
 
 
 def _renamed(body: list[Stmt], fresh: Names) -> Iterator[Stmt]:
