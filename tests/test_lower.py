@@ -246,6 +246,13 @@ def test_the_last_panel_of_rows_has_its_own_loops() -> None:
     assert not any("min(" in extent for extent in extents if "block" not in extent), extents
 
 
+def test_whole_panels_need_no_minimum() -> None:
+    found = program(lambda x, w: np.sum(np.tanh(x @ w.T)), float32[48, 64], float32[64, 64])
+    extents = [str(stmt.extent) for stmt in statements(found.body) if isinstance(stmt, Loop)]
+    assert extents
+    assert not any("min(" in extent for extent in extents), extents
+
+
 def test_cheap_values_are_computed_again_and_dear_ones_are_stored() -> None:
     cheap = program(lambda x: (np.sum(x, axis=0) - (x - 1)) * np.sum(x - 1), F[5])
     assert cheap.workspace == 0

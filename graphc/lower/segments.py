@@ -32,6 +32,7 @@ from graphc.loops import (
     statements,
     values,
 )
+from graphc.lower.index import simplify
 from graphc.lower.rewriting import COMPARISONS, Rewriting
 from graphc.types import Dim, Func, Size, at_most, floordiv, names, split, substitute
 
@@ -68,6 +69,7 @@ class _Cutter:
         return tuple(found)
 
     def loop(self, loop: Loop, extents: Extents) -> Iterator[Stmt]:
+        loop = replace(loop, extent=simplify(loop.extent, extents))  # of panels that are all whole
         pieces = _pieces(loop, extents)
         if pieces:
             yield from self.body(tuple(pieces), extents)
