@@ -1,7 +1,7 @@
 """Which loops over many arrays have iterations that do not touch what others do.
 
-Compilers find that out for themselves where few arrays meet, by comparing addresses; for many they
-give up, and all arrays of the workspace come from one pointer.
+Compilers find that out for themselves where few arrays meet, by comparing addresses; for more they
+take several for one, and then for many give up: all arrays of the workspace come from one pointer.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from graphc.emit_c.lanes import SHORTEST, is_vector
 from graphc.loops import Comment, Let, Loop, Program, Read, Store, parts, values
 from graphc.types import Dim, Size, names, product, substitute
 
-MANY_PAIRS = 32
-"""Pairs of a stored array and another one, so many that compilers do not compare them all."""
+MANY_PAIRS = 6
+"""Pairs of a stored array and another one, so many that compilers compare a few addresses for all of
+them, and give up where another array of the workspace lies between two."""
 FEW_PAIRS = 2
 """As many where nothing says that arguments lie apart: in what threads run."""
 
