@@ -14,6 +14,13 @@ static inline ${ T } maximum_${ suffix }(${ T } a, ${ T } b)
     return a > b || a != a ? a : b;
 }
 
+/*% if (helper, suffix) in folds %*/
+#if defined(GRAPHC_SIMD) || defined(_OPENMP)
+#pragma omp declare reduction(maximum : ${ T } : \
+    omp_out = maximum_${ suffix }(omp_out, omp_in)) initializer(omp_priv = -HUGE_VAL${ "F" if f else "" })
+#endif
+
+/*% endif %*/
 /*% elif helper == "minimum" and suffix[0] == "f" %*/
 /* The smaller; nan if either is. */
 static inline ${ T } minimum_${ suffix }(${ T } a, ${ T } b)
@@ -21,6 +28,13 @@ static inline ${ T } minimum_${ suffix }(${ T } a, ${ T } b)
     return a < b || a != a ? a : b;
 }
 
+/*% if (helper, suffix) in folds %*/
+#if defined(GRAPHC_SIMD) || defined(_OPENMP)
+#pragma omp declare reduction(minimum : ${ T } : \
+    omp_out = minimum_${ suffix }(omp_out, omp_in)) initializer(omp_priv = HUGE_VAL${ "F" if f else "" })
+#endif
+
+/*% endif %*/
 /*% elif helper == "fmax" %*/
 /* The larger; nan if both are. */
 static inline ${ T } fmax_${ suffix }(${ T } a, ${ T } b)

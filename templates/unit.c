@@ -14,13 +14,24 @@
 #include <time.h>
 /*% endif %*/
 
-/*% if simd %*/
+/*% if marks %*/
+/*% if "GRAPHC_SIMD_FOLD" in marks %*/
+/* Sums and extremes in a loop marked so may be kept in several lanes and joined at its end. */
+/*% else %*/
 /* Sums in a loop marked so may be kept in several lanes and added up at its end. */
+/*% endif %*/
 #if defined(GRAPHC_SIMD) || defined(_OPENMP)
 #define GRAPHC_PRAGMA(text) _Pragma(#text)
+/*% if "GRAPHC_SIMD_SUM" in marks %*/
 #define GRAPHC_SIMD_SUM(...) GRAPHC_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+/*% endif %*/
+/*% if "GRAPHC_SIMD_FOLD" in marks %*/
+#define GRAPHC_SIMD_FOLD(...) GRAPHC_PRAGMA(omp simd __VA_ARGS__)
+/*% endif %*/
 #else
-#define GRAPHC_SIMD_SUM(...)
+/*% for mark in marks | sort %*/
+#define ${ mark }(...)
+/*% endfor %*/
 #endif
 
 /*% endif %*/

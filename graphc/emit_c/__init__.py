@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphc.emit_c.expression import Printer, literal
-from graphc.emit_c.functions import C_TYPES
+from graphc.emit_c.functions import C_TYPES, SUFFIX
 from graphc.emit_c.helpers import HALVES, IN_DOUBLE, LIMITED, VECTOR, definitions, inlines
 from graphc.emit_c.independent import (
     FEW_PAIRS,
@@ -19,7 +19,7 @@ from graphc.emit_c.independent import (
     is_plain,
     memory_of,
 )
-from graphc.emit_c.lanes import is_vector, lane_sums
+from graphc.emit_c.lanes import fold_mark, is_vector, lane_folds
 from graphc.emit_c.limits import flag_type, limited_arguments, looks
 from graphc.emit_c.products import product_call
 from graphc.emit_c.traps import traps
@@ -102,7 +102,8 @@ def emit(program: Program) -> CUnit:
         "sizes": sizes,
         "symbolic": symbolic,
         "workspace": "\n        ".join(textwrap.wrap(bytes_text, COLUMNS - len(RETURN))),
-        "simd": writer.simd,
+        "folds": writer.folds,
+        "marks": writer.marks,
         "apart": writer.apart,
         "dealt": writer.dealt,
         "call": "" if region is None else writer.call(region, program),
@@ -198,8 +199,10 @@ class _Writer:
     printer: Printer
     memory: Memory
     lines: list[str] = field(default_factory=list)
-    simd: bool = False
-    """Whether a loop sums in lanes."""
+    folds: set[tuple[str, str]] = field(default_factory=set)
+    """By which functions loops fold in lanes, and of which dtype: its suffix."""
+    marks: set[str] = field(default_factory=set)
+    """The macros that mark them."""
     pairs: int = MANY_PAIRS
     dealt: bool = False
     """Whether a loop is dealt out to threads and to lanes."""
@@ -353,10 +356,12 @@ class _Writer:
             self.put("GRAPHC_SHARED_LOOP", depth)
         elif loop.shared:
             self.put("GRAPHC_SHARED", depth)
-        sums = lane_sums(loop) if not loop.shared else ()
-        if sums:
-            self.simd = True
-            self.put(f"GRAPHC_SIMD_SUM({', '.join(sums)})", depth)
+        folds = lane_folds(loop) if not loop.shared else {}
+        if folds:
+            self.folds |= {(x.function, SUFFIX[str(x.dtype)]) for x in folds.values()}
+            mark = fold_mark(folds)
+            self.marks.add(mark.split("(")[0])
+            self.put(mark, depth)
         elif not loop.shared and is_independent(loop, self.memory, self.pairs):
             self.apart = True
             self.put("GRAPHC_SIMD_LOOP", depth)

@@ -14,8 +14,8 @@ from graphc.loops import Comment, Let, Loop, Program, Read, Store, parts, values
 from graphc.types import Dim, Size, names, product, substitute
 
 MANY_PAIRS = 6
-"""Pairs of a stored array and another one, so many that compilers compare a few addresses for all of
-them, and give up where another array of the workspace lies between two."""
+"""Pairs of a stored array and another one, so many that compilers compare a few addresses for all
+of them, and give up where another array of the workspace lies between two."""
 FEW_PAIRS = 2
 """As many where nothing says that arguments lie apart: in what threads run."""
 

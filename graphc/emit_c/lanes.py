@@ -1,6 +1,8 @@
-"""Which loops may run in several lanes, as SIMD units do, and keep their sums in them."""
+"""Which loops may run in several lanes, as SIMD units do, and keep sums and extremes in them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from graphc.loops import (
     Apply,
@@ -19,6 +21,8 @@ from graphc.loops import (
 )
 from graphc.types import names
 
+FOLDS = {"add": "+", "maximum": "maximum", "minimum": "minimum"}
+"""Functions that accumulate in lanes, and what OpenMP calls them."""
 SHORTEST = 16
 SHORTEST_VECTOR = 8
 
@@ -31,31 +35,33 @@ def is_vector(loop: Loop) -> bool:
     return not any(isinstance(s, Loop | While) or _watches(s) for s in statements(loop.body))
 
 
-def lane_sums(loop: Loop) -> tuple[str, ...]:
-    """The accumulators of an innermost loop that does nothing across its iterations but add
-    floats to them; none if the loop is short or does anything else."""
+def lane_folds(loop: Loop) -> dict[str, Apply]:
+    """What the accumulators become, of an innermost loop that does nothing across its iterations
+    but add floats up, or seek the largest or the smallest; none if the loop is short or does
+    anything else."""
     if isinstance(loop.extent, int) and loop.extent < SHORTEST:
-        return ()
+        return {}
     if any(_watches(stmt) for stmt in loop.body):
-        return ()  # the first nan is noted, in order
-    found: dict[str, None] = {}
+        return {}  # the first nan is noted, in order
+    found: dict[str, Apply] = {}
     inner: set[str] = set()
     for stmt in loop.body:
         match stmt:
             case Let(name):
                 inner.add(name)
-            case Assign(name, Apply("add", (Local(first), term), dtype)) if (
-                first == name
+            case Assign(name, Apply(function, (Local(first), term), dtype) as value) if (
+                function in FOLDS
+                and first == name
                 and dtype.kind == "f"
                 and not any(isinstance(x, Local) and x.name == name for x in parts(term))
             ):
-                found[name] = None
+                found[name] = value
             case Store(_, index) if loop.var in names(index) and not inner & set(names(index)):
                 pass
             case Comment():
                 pass
             case _:
-                return ()
+                return {}
     stored = {stmt.buffer for stmt in loop.body if isinstance(stmt, Store)}
     read = {
         part.buffer
@@ -64,7 +70,7 @@ def lane_sums(loop: Loop) -> tuple[str, ...]:
         for part in parts(stmt.value)
         if isinstance(part, Read)
     }
-    kept = {  # a running sum is not what its lanes hold on the way
+    kept = {  # what a fold has come to is not what its lanes hold on the way
         part.name
         for stmt in loop.body
         for value in values(stmt)
@@ -73,7 +79,18 @@ def lane_sums(loop: Loop) -> tuple[str, ...]:
         )
         if isinstance(part, Local)
     }
-    return () if stored & read or kept & found.keys() else tuple(found)
+    return {} if stored & read or kept & found.keys() else found
+
+
+def fold_mark(folds: Mapping[str, Apply]) -> str:
+    """The macro of templates/unit.c that marks such a loop."""
+    groups: dict[str, list[str]] = {}
+    for name, value in folds.items():
+        groups.setdefault(FOLDS[value.function], []).append(name)
+    if list(groups) == ["+"]:
+        return f"GRAPHC_SIMD_SUM({', '.join(folds)})"
+    clauses = (f"reduction({by} : {', '.join(names)})" for by, names in groups.items())
+    return f"GRAPHC_SIMD_FOLD({' '.join(clauses)})"
 
 
 def _watches(stmt: Stmt) -> bool:
