@@ -62,3 +62,14 @@ def _names(size: Dim) -> tuple[str, ...]:
             inner = (atom,) if isinstance(atom, str) else (*names(atom.a), *names(atom.b))
             found.update(dict.fromkeys(inner))
     return tuple(found)
+
+
+def linear(flat: Size, variables: tuple[str, ...]) -> tuple[Size, ...] | None:
+    """(value at zero, step along each variable) of a flat index linear in the variables."""
+    zero: dict[str, Size] = dict.fromkeys(variables, 0)
+    start = substitute(flat, zero)
+    steps = [substitute(flat, {**zero, var: 1}) - start for var in variables]
+    again = start
+    for var, step in zip(variables, steps, strict=True):
+        again = again + step * Dim.named(var)
+    return (start, *steps) if again == flat else None

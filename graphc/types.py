@@ -28,7 +28,7 @@ from graphc.sizes import (
     mod,
     split,
 )
-from graphc.substitution import evaluate, map_atoms, names, substitute
+from graphc.substitution import evaluate, linear, map_atoms, names, substitute
 
 __all__ = [
     "DTYPES",
@@ -58,6 +58,7 @@ __all__ = [
     "floordiv",
     "int32",
     "int64",
+    "linear",
     "map_atoms",
     "maximum",
     "minimum",

@@ -215,6 +215,8 @@ static inline double clock_f64(void)
 
 /*% elif helper == "panels" %*/
 /*% include "panels.c" %*/
+/*% elif helper == "transpose" %*/
+/*% include "turned.c" %*/
 /*% elif helper == "contract" %*/
 /*% include "contract.c" %*/
 /*% elif helper == "contract_taps" %*/

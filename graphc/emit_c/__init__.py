@@ -23,6 +23,7 @@ from graphc.emit_c.lanes import fold_mark, is_vector, lane_folds
 from graphc.emit_c.limits import flag_type, limited_arguments, looks
 from graphc.emit_c.products import product_call
 from graphc.emit_c.traps import traps
+from graphc.emit_c.turned import turned_copies
 from graphc.loops import (
     Apply,
     Assign,
@@ -327,6 +328,10 @@ class _Writer:
 
     def loop(self, loop: Loop, depth: int) -> None:
         """A loop; where its functions have a limit, two, and one before that chooses."""
+        if copies := turned_copies(self.printer, self.memory, loop):
+            for call in copies:
+                self.put(call, depth)
+            return
         if not is_vector(loop):
             self.one_loop(loop, depth, frozenset())
             return

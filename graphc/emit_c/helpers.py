@@ -25,6 +25,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "to_i32": (),
     "to_i64": (),
     "panels": (),
+    "transpose": (),
     "contract": ("panels",),
     "contract_taps": ("panels",),
     "contract_dots": ("panels",),

@@ -36,6 +36,11 @@ class Memory:
             return False
         return first[0] != second[0] or first[2] <= second[1] or second[2] <= first[1]
 
+    def may_meet(self, a: str, b: str) -> bool:
+        """Whether both have places that are known, and share a byte."""
+        known = self.spans.get(a) is not None and self.spans.get(b) is not None
+        return known and not self.are_apart(a, b)
+
 
 def memory_of(program: Program) -> Memory:
     """Arguments lie apart, but for those that others are written into."""

@@ -13,7 +13,7 @@ from graphc.lower.tiling import Tiling, group_index, sizes_of
 from graphc.matrices import MOST_TAPS
 from graphc.ops.reduce import subscripts
 from graphc.ops.windows import WINDOWS
-from graphc.types import Dim, Size, product, strides, substitute
+from graphc.types import Dim, Size, linear, product, strides, substitute
 
 ROWS, COLUMNS, TERMS = "?m", "?n", "?k"
 
@@ -38,13 +38,13 @@ def steps_of(
 
     `unit`: neighbours across must lie side by side.
     """
-    whole = _linear(simplify(flat, extents), (across, TERMS))
+    whole = linear(simplify(flat, extents), (across, TERMS))
     if whole is not None and not (unit and extents.get(across) != 1 and whole[1] != 1):
         return Steps(whole[0], whole[1], whole[2], None)
     panel, place = f"{across}/", f"{across}%"
     inner = {**extents, panel: (extents[across] + width - 1) // width, place: width}
     split = substitute(flat, {across: Dim.named(panel) * width + Dim.named(place)})
-    parts = _linear(simplify(split, inner), (panel, place, TERMS))
+    parts = linear(simplify(split, inner), (panel, place, TERMS))
     if parts is not None and parts[2] == 1:
         return Steps(parts[0], parts[2], parts[3], parts[1])
     return None
@@ -60,7 +60,7 @@ def taps_of(
     for name, count in zip(names, counts, strict=True):
         inner[name] = count
         total = total * count + Dim.named(name)
-    parts = _linear(simplify(substitute(flat, {TERMS: total}), inner), (across, *names))
+    parts = linear(simplify(substitute(flat, {TERMS: total}), inner), (across, *names))
     if parts is None:
         return None
     taps: list[tuple[int, int]] = []
@@ -69,17 +69,6 @@ def taps_of(
             return None
         taps.append((count, step))
     return Steps(parts[0], parts[1], taps[-1][1], None, tuple(taps))
-
-
-def _linear(flat: Size, variables: tuple[str, ...]) -> tuple[Size, ...] | None:
-    """(value at zero, step along each variable) of a flat index linear in the variables."""
-    zero: dict[str, Size] = dict.fromkeys(variables, 0)
-    start = substitute(flat, zero)
-    steps = [substitute(flat, {**zero, var: 1}) - start for var in variables]
-    again = start
-    for var, step in zip(variables, steps, strict=True):
-        again = again + step * Dim.named(var)
-    return (start, *steps) if again == flat else None
 
 
 def group_extents(node: Node, found: Tiling) -> dict[str, Size]:
