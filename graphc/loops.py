@@ -151,7 +151,19 @@ class Comment:
     text: str
 
 
-Line = Let | Declare | Assign | Store | Contract | Comment | Barrier
+@dataclass(frozen=True, slots=True)
+class Call:
+    """function(arguments): statements that stand once for several places, where C is written."""
+
+    function: str
+    arguments: tuple[str, ...]
+    stored: tuple[str, ...]
+    """The arrays among them that it writes into."""
+    scalars: tuple[tuple[str, DType], ...]
+    """The numbers among them."""
+
+
+Line = Let | Declare | Assign | Store | Contract | Comment | Barrier | Call
 Stmt = Line | Loop | While | If | Parallel | Once
 
 
@@ -347,6 +359,8 @@ def format_program(program: Program) -> str:
                 case Parallel():
                     lines.append(f"{indent}{stmt.threads} threads if {format_expr(stmt.worth)}:")
                     show(stmt.body, indent + "  ")
+                case Call():
+                    lines.append(f"{indent}{stmt.function}({', '.join(stmt.arguments)})")
                 case Once() | Barrier():
                     lines.append(f"{indent}{type(stmt).__name__.lower()}:")
                     show(bodies(stmt)[0] if bodies(stmt) else (), indent + "  ")

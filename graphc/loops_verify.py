@@ -10,6 +10,7 @@ from graphc.errors import VerifyError
 from graphc.loops import (
     Assign,
     Barrier,
+    Call,
     Contract,
     Declare,
     Expr,
@@ -164,3 +165,5 @@ class _Checker:
                 self.body(other, scope)
             case Parallel(_, _, inner) | Once(inner):
                 self.body(inner, scope)
+            case Call():
+                raise VerifyError(f"only what is written as C calls functions: {stmt}")

@@ -53,6 +53,15 @@
 #endif
 
 /*% endif %*/
+/*% if functions %*/
+/* A function that is called at several places and stays one: compiled once. */
+#if defined(__GNUC__)
+#define GRAPHC_ONCE __attribute__((noinline))
+#else
+#define GRAPHC_ONCE
+#endif
+
+/*% endif %*/
 /*% if call %*/
 /* With OpenMP (-fopenmp) several threads run the function side by side, without it one does. Each
  * gets a run of the iterations of a loop marked as shared, and waits at barriers. */
@@ -101,6 +110,15 @@ int64_t ${ name }_workspace_bytes(${ sizes })
 }
 
 /*% endif %*/
+/*% for function in functions %*/
+/* Done at ${ function.places } places; the names are those of the first. */
+static GRAPHC_ONCE void ${ function.name }(
+${ function.parameters })
+{
+${ function.body }
+}
+
+/*% endfor %*/
 /*% if call %*/
 /* What each thread does. Others write to the same arrays, which restrict would deny. */
 ${ thread }

@@ -88,7 +88,7 @@ def test_work_grows_with_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the function to its C, with bounds that are reached by few steps."""
     monkeypatch.setattr(offsets, "MANY_PAIRS", 500)
     monkeypatch.setattr(places, "MOST_TOGETHER", 8)
-    monkeypatch.setattr("graphc.emit_c.MOST_BASES", 10)
+    monkeypatch.setattr("graphc.emit_c.writer.MOST_BASES", 10)
     f64 = graphc.float64
 
     def a_step(steps: int) -> float:

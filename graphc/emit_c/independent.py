@@ -21,6 +21,8 @@ FEW_PAIRS = 2
 
 Span = tuple[str, int, int]
 """A region, first byte, end."""
+WORKSPACE = ""
+"""The region of arrays in the workspace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +30,26 @@ class Memory:
     """Where the arrays of a program lie, as far as is known."""
 
     spans: dict[str, Span | None]
+    """None: somewhere in the workspace. An array that has none is a region of its own."""
+    near: frozenset[tuple[str, str]] = frozenset()
+    """Pairs that may share bytes whatever their spans say,"""
+    met: frozenset[tuple[str, str]] = frozenset()
+    """and those that do."""
 
     def are_apart(self, a: str, b: str) -> bool:
         """Whether two arrays surely share no byte."""
         first, second = (self.spans.get(name, (name, 0, 1)) for name in (a, b))
-        if first is None or second is None:
+        if (a, b) in self.near or (first is None and second is None):
             return False
+        if first is None or second is None:
+            known = first or second
+            return known is not None and known[0] != WORKSPACE
         return first[0] != second[0] or first[2] <= second[1] or second[2] <= first[1]
 
     def may_meet(self, a: str, b: str) -> bool:
         """Whether both have places that are known, and share a byte."""
         known = self.spans.get(a) is not None and self.spans.get(b) is not None
-        return known and not self.are_apart(a, b)
+        return (a, b) in self.met or (known and not self.are_apart(a, b))
 
 
 def memory_of(program: Program) -> Memory:
@@ -51,7 +61,7 @@ def memory_of(program: Program) -> Memory:
             spans[buffer.name] = spans.get(buffer.home, (buffer.home, 0, 1))
         elif buffer.step == 0 and isinstance(buffer.offset, int) and isinstance(size, int):
             end = buffer.offset + size * buffer.dtype.bytes
-            spans[buffer.name] = ("", buffer.offset, end)
+            spans[buffer.name] = (WORKSPACE, buffer.offset, end)
         else:
             spans[buffer.name] = None
     return Memory(spans)
