@@ -86,3 +86,25 @@ def test_copies_of_weights_are_made_before_the_loop(monkeypatch: pytest.MonkeyPa
     for mine, theirs in zip(grads, slopes, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
     assert invariant.hoist.__doc__
+
+
+@pytest.mark.parametrize(("width", "copied"), [(64, False), (256, True)])
+def test_weights_whose_rows_meet_in_the_cache_are_copied(width: int, copied: bool) -> None:
+    """64 rows 1024 bytes apart have 32 lines of the first cache; 256 bytes apart, 128."""
+
+    def gated(w, h, xs):
+        def step(h, x):
+            z = h @ w + x
+            h = np.tanh(z[:, :64]) * z[:, -64:]
+            return h, h
+
+        return graphc.scan(step, h, xs)[1]
+
+    rng = np.random.default_rng(0)
+    w, h = rng.normal(size=(64, width)) / 8, rng.normal(size=(16, 64))
+    w, h, xs = (x.astype(np.float32) for x in (w, h, rng.normal(size=(5, 16, width))))
+    kernel = graphc.compile(gated, w, h, xs)
+    copies = [line for line in kernel.source.splitlines() if "w_pack[" in line and "=" in line]
+    assert bool(copies) == copied
+    assert all(len(line) - len(line.lstrip()) <= 16 for line in copies), "outside of the scan"
+    np.testing.assert_allclose(kernel(w, h, xs), gated(w, h, xs), rtol=2e-5, atol=2e-5)

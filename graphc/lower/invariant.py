@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from graphc.graph import Graph, Node, Part, apply, rebuild
-from graphc.lower.layout import lay_out
+from graphc.lower.layout import is_made_of, lay_out
 from graphc.lower.panels import COPY, PACK
 from graphc.ops.control import SCAN, count_of, graph_of
 from graphc.ops.shape import INPUT
@@ -38,7 +38,7 @@ def _hoisted(scan: Node, taken: Collection[int], tiles: Tiles) -> Node:
     """The scan, with copies of its constants among its constants."""
     body, carry = graph_of(scan.params, "body"), count_of(scan.params, "carry")
     fixed = carry + count_of(scan.params, "xs")
-    laid = lay_out(hoist(body, tiles), tiles)
+    laid = lay_out(hoist(body, tiles), tiles, body.inputs[fixed:])
     held = dict(zip(body.inputs[fixed:], scan.operands[fixed:], strict=True))
     wanted = [y for k, y in enumerate(laid.outputs) if k < carry or k in taken]
     copies = [x for x in replace(laid, outputs=tuple(wanted)).nodes if _is_copy(x, held)]
@@ -58,10 +58,7 @@ def _hoisted(scan: Node, taken: Collection[int], tiles: Tiles) -> Node:
 
 def _is_copy(node: Node, held: Collection[Node]) -> bool:
     """Whether it is a copy of what the constants give."""
-    if node.op not in (PACK, COPY):
-        return False
-    leaves = [x for x in Graph("", (), (node,), ("",)).nodes if x.op is INPUT]
-    return bool(leaves) and all(x in held for x in leaves)
+    return node.op in (PACK, COPY) and is_made_of(node, held)
 
 
 def _input(like: Node) -> Node:

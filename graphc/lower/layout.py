@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from dataclasses import replace
 
 from graphc.bounds import ROW_PANEL, column_panel
@@ -11,7 +13,7 @@ from graphc.lower.steps import lies
 from graphc.lower.tiling import TILED, UNKNOWN, Tiling, block_of, count, is_tiled, sizes_of
 from graphc.lower.windowed import grouped, label_steps
 from graphc.ops.reduce import subscripts
-from graphc.ops.shape import TRANSPOSE
+from graphc.ops.shape import INPUT, TRANSPOSE
 from graphc.options import Tiles
 from graphc.types import Size
 
@@ -21,6 +23,10 @@ COLLIDING = 4096
 """Bytes. Rows a multiple of them apart drive each other out of the first cache."""
 WORTH_COPYING = {"left": 64, "right": 32}
 """So many columns that use each element of the left operand, rows for the right."""
+SETS, WAYS, LINE = 64, 8, 64
+"""Of the first cache: sets of so many lines of so many bytes."""
+DEPTH = 256
+"""Terms that a tile sums before it moves on."""
 ENOUGH_ROWS, FEW_PRODUCTS = 96, 4
 """With so many rows at a time a product gathers its columns itself, unless more products want them:
 then one copy for all costs less."""
@@ -48,9 +54,20 @@ def wants_copy(node: Node, found: Tiling, k: int) -> bool:
         collide = found.alone and _bytes(node, steps.across) % COLLIDING == 0
         return uses >= WORTH_COPYING[side] and (far or collide)
     turned = steps.across != 1
+    if k in found.steady:
+        return turned or far or _collides(node, found, steps.term)
     if not turned and (not far or uses < WORTH_COPYING[side]):
         return False
     return not _gathers(node, found, uses)
+
+
+def _collides(node: Node, found: Tiling, step: Size) -> bool:
+    """Whether the columns of a tile, a line of each term, drive each other out of the first cache:
+    their addresses meet in few of its sets."""
+    apart = _bytes(node, step)
+    sets = SETS // math.gcd(SETS, apart // LINE) if apart % LINE == 0 else SETS
+    terms = count(sizes_of(node)[i] for i in found.terms)
+    return min(terms, DEPTH) > sets * WAYS
 
 
 def _gathers(node: Node, found: Tiling, rows: int) -> bool:
@@ -91,8 +108,12 @@ def shrink(node: Node, found: Tiling) -> Tiling:
     return found
 
 
-def lay_out(graph: Graph, tiles: Tiles) -> Graph:
-    """Contractions that tiles speed up, with their operands laid out for them."""
+def lay_out(graph: Graph, tiles: Tiles, steady: Collection[Node] = ()) -> Graph:
+    """Contractions that tiles speed up, with their operands laid out for them.
+
+    Args:
+        steady: inputs that are the same in all steps of a scan around.
+    """
     stored: dict[Node, Node] = {}
     copies: dict[tuple[object, ...], Node] = {}
     read = {x.serial for node in graph.nodes for x in node.operands}
@@ -108,7 +129,8 @@ def lay_out(graph: Graph, tiles: Tiles) -> Graph:
             for k, x in enumerate(node.operands)
         )
         node = replace(node, operands=operands)
-        found = shrink(node, found)
+        fixed = tuple(k for k, x in enumerate(operands) if is_made_of(x, steady))
+        found = shrink(node, replace(found, steady=fixed))
         inputs, _ = subscripts(node.params)
         for k in (found.left, found.right):
             if wants_copy(node, found, k):
@@ -121,6 +143,12 @@ def lay_out(graph: Graph, tiles: Tiles) -> Graph:
 
     image = rebuild(graph.outputs, change, {x: x for x in graph.inputs})
     return replace(graph, outputs=tuple(image[x] for x in graph.outputs))
+
+
+def is_made_of(node: Node, inputs: Collection[Node]) -> bool:
+    """Whether all that it is made of are these inputs, or some of them."""
+    leaves = [x for x in Graph("", (), (node,), ("",)).nodes if x.op is INPUT]
+    return bool(leaves) and all(x in inputs for x in leaves)
 
 
 def _is_early(node: Node, found: Tiling, k: int) -> bool:

@@ -51,6 +51,8 @@ class Tiling:
     """Whether it is a result that nothing else reads."""
     blocks: int = 2
     """Rows at a time, as `Tiles.blocks`."""
+    steady: Labels = ()
+    """Operands that are the same in all steps of a scan around; not kept with the node."""
 
     def params(self) -> dict[str, Labels | int]:
         """The same as parameters of a node."""
