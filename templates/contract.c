@@ -1,10 +1,15 @@
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
-/*% for name, rows, columns in [("wide", "ROWS_" + suffix, 2), ("four", "4", 2), ("two", "2", 2),
-                                ("one", "1", 2), ("thin", "THIN_" + suffix, 1)] %*/
+/*% for name, rows, columns in [("first", "ROWS_" + suffix, 2), ("wide", "ROWS_" + suffix, 2),
+                                ("four", "4", 2), ("two", "2", 2), ("one", "1", 2),
+                                ("thin", "THIN_" + suffix, 1)] %*/
+/*% if name == "first" %*/
+/* As tile_wide, and panel = b, for the rows that follow. */
+/*% else %*/
 /* c = a b, or c += a b, for ${ rows } rows and ${ columns } vectors of columns, summed in registers. */
+/*% endif %*/
 FUSED_${ suffix } static void tile_${ name }_${ suffix }(
     int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term, const ${ T } *b, int64_t b_term,
-    ${ T } *c, int64_t c_row, bool add)
+    ${ T } *c, int64_t c_row, bool add${ ", " ~ T ~ " *panel" if name == "first" else "" })
 {
     lanes_${ suffix } sum[${ rows }][${ columns }] = {0};
     UNROLL_${ suffix }
@@ -15,6 +20,12 @@ FUSED_${ suffix } static void tile_${ name }_${ suffix }(
         UNROLL_${ suffix }
         for (int v = 0; v < ${ columns }; ++v)
             right[v] = *(const lanes_${ suffix } *)(b + v * LANES_${ suffix });
+/*% if name == "first" %*/
+        UNROLL_${ suffix }
+        for (int v = 0; v < ${ columns }; ++v)
+            *(lanes_${ suffix } *)(panel + p * WIDTH_${ suffix } + v * LANES_${ suffix }) = right[v];
+/*% endif %*/
+        __asm__("" : : : "memory"); /* or each product reads them once more */
         UNROLL_${ suffix }
         for (int r = 0; r < ${ rows }; ++r) {
             const ${ T } left = a[r * a_row];
@@ -85,13 +96,6 @@ static void gather_${ suffix }(
     ${ T } *panel)
 {
     int64_t ready = 0; /* columns */
-    if (b_column == 1 && columns == WIDTH_${ suffix }) {
-        for (int64_t p = 0; p < terms; ++p)
-            for (int v = 0; v < WIDTH_${ suffix }; v += LANES_${ suffix })
-                *(lanes_${ suffix } *)(panel + p * WIDTH_${ suffix } + v) =
-                    *(const lanes_${ suffix } *)(b + p * b_term + v);
-        return;
-    }
     if (b_term == 1) {
         ready = columns / SIDE_${ suffix } * SIDE_${ suffix };
         turn_${ suffix }(terms, ready, b, b_column, panel);
@@ -101,21 +105,30 @@ static void gather_${ suffix }(
             panel[p * WIDTH_${ suffix } + q] = q < columns ? b[p * b_term + q * b_column] : 0;
 }
 
-/* One tile's width of columns: as many rows at a time as there are. */
+/* One tile's width of columns: as many rows at a time as there are. The first of many leave b's
+ * columns in the panel, where they lie side by side in the cache. */
 static void column_${ suffix }(
     int64_t rows, bool thin, int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term,
-    int64_t a_panel, const ${ T } *b, int64_t b_term, ${ T } *c, int64_t c_row, bool add)
+    int64_t a_panel, const ${ T } *b, int64_t b_term, ${ T } *c, int64_t c_row, bool add,
+    ${ T } *panel)
 {
     int64_t i = 0;
+    if (b != panel && rows >= 4 * ROWS_${ suffix }) {
+        tile_first_${ suffix }(terms, a, a_row, a_term, b, b_term, c, c_row, add, panel);
+        b = panel;
+        b_term = WIDTH_${ suffix };
+        i = ROWS_${ suffix };
+    }
     while (i < rows) {
         const ${ T } *const left =
             a + i / ROW_PANEL_${ suffix } * a_panel + i % ROW_PANEL_${ suffix } * a_row;
         ${ T } *const into = c + i * c_row;
         const int64_t left_over = rows - i;
+        const bool halves = left_over == 8 && i % ROW_PANEL_${ suffix } <= 4; /* two tiles of four */
         if (thin && left_over >= THIN_${ suffix } && (int64_t)THIN_${ suffix } <= ROW_PANEL_${ suffix }) {
             tile_thin_${ suffix }(terms, left, a_row, a_term, b, b_term, into, c_row, add);
             i += THIN_${ suffix };
-        } else if (left_over >= ROWS_${ suffix }) {
+        } else if (left_over >= ROWS_${ suffix } && !halves) {
             tile_wide_${ suffix }(terms, left, a_row, a_term, b, b_term, into, c_row, add);
             i += ROWS_${ suffix };
         } else if (left_over >= 4) {
@@ -147,21 +160,18 @@ static void contract_${ suffix }(
     for (int64_t k = 0; k == 0 || k < terms; k += most) {
         const int64_t depth = terms - k < most ? terms - k : most;
         const ${ T } *const left = a + k * a_term;
-        /* Where the columns' lines lie far apart, they drive each other out of the first cache. */
-        const bool far =
-            rows >= 12 * ROWS_${ suffix } && b_term * depth > DEPTH_${ suffix } * WIDTH_${ suffix };
         for (int64_t j = 0; j < columns; j += WIDTH_${ suffix }) {
             const ${ T } *const right = b + k * b_term + j / COLUMN_PANEL_${ suffix } * b_panel
                 + j % COLUMN_PANEL_${ suffix } * b_column;
             const int64_t left_over = columns - j;
             const int64_t width = left_over < WIDTH_${ suffix } ? left_over : WIDTH_${ suffix };
-            const bool direct = width == WIDTH_${ suffix } && b_column == 1 && !far;
+            const bool direct = width == WIDTH_${ suffix } && b_column == 1;
             if (!direct)
                 gather_${ suffix }(depth, width, right, b_term, b_column, panel);
             if (width == WIDTH_${ suffix }) {
                 column_${ suffix }(rows, false, depth, left, a_row, a_term, a_panel,
                     direct ? right : panel, direct ? b_term : WIDTH_${ suffix }, c + j, c_row,
-                    add || k > 0);
+                    add || k > 0, panel);
                 continue;
             }
             /* The last columns' sums go through an array beside. */
@@ -170,7 +180,7 @@ static void contract_${ suffix }(
                 const int64_t height = below < ROW_PANEL_${ suffix } ? below : ROW_PANEL_${ suffix };
                 column_${ suffix }(height, width <= LANES_${ suffix }, depth,
                     left + i / ROW_PANEL_${ suffix } * a_panel, a_row, a_term, a_panel, panel,
-                    WIDTH_${ suffix }, sums, WIDTH_${ suffix }, false);
+                    WIDTH_${ suffix }, sums, WIDTH_${ suffix }, false, panel);
                 for (int64_t r = 0; r < height; ++r)
                     for (int64_t q = 0; q < width; ++q) {
                         ${ T } *const out = c + (i + r) * c_row + j + q;

@@ -37,7 +37,7 @@ def test_every_edge(form, dtype):
     types = (dtype[("k", "m") if left else ("m", "k")], dtype[("n", "k") if right else ("k", "n")])
     kernel = graphc.compile(fn, *types)
     assert tiles(fn, *types)
-    for m in (0, 1, *SIDES):
+    for m in (0, 1, *SIDES, 14, 20, 26, 32):  # eight rows left over, in one panel of 12 or two
         for n in (1, 15, 16, *SIDES):
             for k in (0, 1, 9, 64):
                 a = rng.normal(size=(k, m) if left else (m, k)).astype(dtype.name)
@@ -51,7 +51,7 @@ def test_every_edge(form, dtype):
 @pytest.mark.parametrize("dtype", [float32, float64], ids=str)
 def test_columns_are_gathered_over_many_terms(form, dtype, target):
     fn, left, right = FORMS[form]
-    for m, k, n in ((100, 700, 37), (97, 263, 130)):
+    for m, k, n in ((100, 2100, 37), (97, 1031, 130)):
         types = dtype[(k, m) if left else (m, k)], dtype[(n, k) if right else (k, n)]
         a, b = (rng.normal(size=x.shape).astype(dtype.name) for x in types)
         tolerance = 8 * k * np.finfo(dtype.name).eps
@@ -82,9 +82,11 @@ def test_a_large_product_reads_its_operands_where_they_lie():
         assert (product.right.term, product.right.row) == ((1, 240) if form == "NT" else (240, 1))
 
 
-def test_rows_that_would_drive_each_other_out_of_the_cache_are_copied():
-    program = lowered(FORMS["NN"][0], float32[256, 1024], float32[1024, 256])
-    assert [x.shape for x in program.buffers] == [(22, 1024, 12)]
+def test_rows_are_read_where_they_lie_however_long():
+    for form, copies in (("NN", []), ("TN", [(86, 1024, 12)])):
+        program = lowered(FORMS[form][0], float32[1024, 1024], float32[1024, 1024])
+        assert [x.shape for x in program.buffers] == copies
+        assert isinstance(program.body[-1], Contract)  # a thousand rows in one go
 
 
 def test_columns_that_many_blocks_read_are_copied_once():

@@ -19,8 +19,6 @@ from graphc.types import Size
 
 LONGEST_TERM_STEP = {"left": 1024, "right": 2048}
 """Bytes. Where neighbouring terms lie farther apart, tiles miss the first cache: worth a copy."""
-COLLIDING = 4096
-"""Bytes. Rows a multiple of them apart drive each other out of the first cache."""
 WORTH_COPYING = {"left": 64, "right": 32}
 """So many columns that use each element of the left operand, rows for the right."""
 SETS, WAYS, LINE = 64, 8, 64
@@ -51,8 +49,7 @@ def wants_copy(node: Node, found: Tiling, k: int) -> bool:
     uses = count(sizes[i] for i in (found.rows if side == "right" else found.columns))
     far = _bytes(node, steps.term) >= LONGEST_TERM_STEP[side]
     if side == "left":
-        collide = found.alone and _bytes(node, steps.across) % COLLIDING == 0
-        return uses >= WORTH_COPYING[side] and (far or collide)
+        return uses >= WORTH_COPYING[side] and far
     turned = steps.across != 1
     if k in found.steady:
         return turned or far or _collides(node, found, steps.term)

@@ -155,9 +155,9 @@ def _gains(found: Tiling, sizes: dict[int, Size]) -> bool:
 
 
 ROW_BLOCK, SMALL_ROW_BLOCK = 96, 48
-LARGE_ROW_BLOCK = 384
+LARGE_ROW_BLOCK = 1200
 """Where no one waits for the rows: what one block of terms reads of the left operand stays in the
-cache."""
+third cache, from which the tiles read it in the order of memory."""
 SECOND_CACHE = 256 * 1024
 """Bytes that stay in the second cache beside what else is there."""
 
