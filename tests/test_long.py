@@ -114,3 +114,11 @@ class Lines:
 def test_long_functions_are_optimised_less(lines: int, level: str | None) -> None:
     flags = build._flags(Lines("\n" * lines), Options(optimize=2))  # type: ignore[arg-type]
     assert [flag for flag in flags if flag.startswith("-O")] == ["-O2", *([level] if level else [])]
+
+
+def test_a_long_table_makes_no_function_long() -> None:
+    table = np.random.default_rng(0).normal(size=50_000)
+    kernel = graphc.compile(lambda x: np.sum(x * table), table)
+    assert kernel.source.count("\n") > build.LONG_UNIT
+    flags = build._flags(Lines(kernel.source), Options(optimize=2))  # type: ignore[arg-type]
+    assert [flag for flag in flags if flag.startswith("-O")] == ["-O2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -201,15 +202,16 @@ def _asked(unit: Unit, binding: Binding, options: Options, role: str) -> str:
 
 
 LONG_UNIT, ENDLESS_UNIT = 8_000, 20_000
-"""Lines; compilers take minutes to optimise longer functions, as of a loop that was unrolled to
-10,000 steps: -O2 takes time that grows faster than they do, and from the second on so does -O1,
-because registers are chosen in time quadratic in what is live."""
+"""Lines but those of tables; compilers take minutes to optimise longer functions, as of a loop
+that was unrolled to 10,000 steps: -O2 takes time that grows faster than they do, and from the
+second on so does -O1, because registers are chosen in time quadratic in what is live."""
+TABLE = re.compile(r"^static const [^;]*^\};$", re.MULTILINE)
 
 
 def _flags(unit: Unit, options: Options) -> tuple[str, ...]:
     """All that a kernel asks of a compiler."""
     level = ("-O1",) if options.optimize < 2 else ()  # of two levels the later counts
-    lines = unit.source.count("\n")
+    lines = TABLE.sub("", unit.source).count("\n")
     if lines > LONG_UNIT:
         level = ("-O0",) if lines > ENDLESS_UNIT else ("-O1",)
     openmp = () if options.threads is None else (OPENMP_FLAG,)
