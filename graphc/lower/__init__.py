@@ -11,6 +11,7 @@ from graphc import formula
 from graphc.graph import Constant, Graph, Node, Param
 from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Stmt, Table
 from graphc.loops_verify import verify
+from graphc.lower.bands import band, band_leaf
 from graphc.lower.body import Leaf, Writer, read_array
 from graphc.lower.memory import place
 from graphc.lower.naming import Names, own_names
@@ -182,6 +183,8 @@ def _constants(graph: Graph, names: Names, tables: list[Table]) -> dict[Node, Le
             leaves[node] = _fixed(Literal(array.reshape(-1)[0].item(), node.dtype))
         elif array.size == 0:
             leaves[node] = _fixed(Literal(node.dtype.numpy.type(0).item(), node.dtype))
+        elif found := band(array):
+            leaves[node] = band_leaf(*found)
         else:
             table = Table(names.take(node.name or f"table{len(tables)}"), array)
             leaves[node] = read_array(table.name, node)
