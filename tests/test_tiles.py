@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import numpy as np
 import pytest
 
@@ -13,7 +16,7 @@ from graphc.lower.index import simplify
 from graphc.lower.panels import PACK, UNPACK
 from graphc.passes import optimize
 from graphc.trace import trace_function
-from graphc.types import Dim, floordiv, minimum
+from graphc.types import Dim, evaluate, floordiv, minimum
 
 rng = np.random.default_rng(0)
 SIDES = (4, 5, 12, 13, 17, 33, 70)
@@ -247,3 +250,34 @@ def test_a_row_of_a_block_is_a_row():
     flat = 256 * (48 * i + j) + k
     assert simplify(flat // 256 * 1000 + flat % 256, extents) == 1000 * (48 * i + j) + k
     assert simplify((64 * j + k) // 64, extents) == j + k // 64  # of a block's own rows
+
+
+def test_pieces_that_fit_into_heads_lie_side_by_side():
+    """A panel has 12 columns, a head 32: four columns lie side by side whichever panel it is."""
+
+    def gradient(x, y):
+        n, heads, t, size = x.shape
+        flat = np.swapaxes(x, 1, 2).reshape(n, t, heads * size)
+        return np.einsum("ijk,ijl->kl", flat, y)
+
+    rng = np.random.default_rng(0)
+    shapes = (4, 4, 64, 32), (4, 64, 128)
+    x, y = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
+    kernel = graphc.compile(gradient, x, y)
+    inner = r"for \(int64_t (\w+) = 0; \1 < 4; \+\+\1\)[ {]*\n *\w+_pack"
+    assert re.search(inner, kernel.source), kernel.source
+    np.testing.assert_allclose(kernel(x, y), gradient(x, y), rtol=1e-4, atol=1e-4)
+
+
+def test_divisions_in_units_of_a_common_divisor():
+    i, j, k = (Dim.named(x) for x in "ijk")
+    extents = {"i": 5, "j": 3, "k": 4}
+    sizes = 12 * i + 4 * j + k, 4 * i + k, 6 * i + 2 * j + k
+    for b, size in itertools.product((8, 12, 32), sizes):
+        for whole in (size // b, size % b, size // b * 100 + size % b):
+            short = simplify(whole, extents)
+            for at in itertools.product(*(range(extents[x]) for x in "ijk")):
+                values = dict(zip("ijk", at, strict=True))
+                assert evaluate(short, values) == evaluate(whole, values)
+    assert simplify((12 * i + 4 * j + k) // 32, extents) == (3 * i + j) // 8
+    assert simplify((4 * i + k) % 8, extents) == 4 * (i % 2) + k

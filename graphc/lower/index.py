@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from graphc.bounds import Extents, largest, smallest
@@ -40,10 +41,15 @@ def simplify(size: Size, extents: Extents) -> Size:
         a, b = simplify(atom.a, extents), simplify(atom.b, extents)
         if atom.kind in ("floordiv", "mod"):
             whole, rest = split(a, b)
-            fits = _within(rest, b, extents)
-            if atom.kind == "mod":
-                return rest if fits else FUNCTIONS["mod"](rest, b)
-            return whole if fits else whole + _floordiv(rest, b)
+            if _within(rest, b, extents):
+                return rest if atom.kind == "mod" else whole
+            if coarse := _coarse(rest, b, extents):
+                step, units, inside = coarse
+                count = b // step
+                if atom.kind == "mod":
+                    return step * FUNCTIONS["mod"](units, count) + inside
+                return whole + _floordiv(units, count)
+            return FUNCTIONS["mod"](rest, b) if atom.kind == "mod" else whole + _floordiv(rest, b)
         low, high = (a, b) if atom.kind == "min" else (b, a)
         if _ordered(low, high, extents):
             return a
@@ -52,6 +58,19 @@ def simplify(size: Size, extents: Extents) -> Size:
         return FUNCTIONS[atom.kind](a, b)
 
     return _join(map_atoms(size, resolve), extents)
+
+
+def _coarse(size: Size, b: Size, extents: Extents) -> tuple[int, Size, Size] | None:
+    """(step, u, r) where size = step u + r, 0 <= r < step, and the step divides b: such sizes are
+    divided by b in units of the step."""
+    if not isinstance(size, Dim) or not isinstance(b, int):
+        return None
+    steps = {math.gcd(b, coefficient) for _, coefficient in size.terms} - {1, b}
+    for step in sorted(steps, reverse=True):
+        units, inside = split(size, step)
+        if _within(inside, step, extents):
+            return step, units, inside
+    return None
 
 
 def _block_of(extent: Size) -> tuple[Size, Size] | None:

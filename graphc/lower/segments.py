@@ -9,6 +9,7 @@ strip mining: Wolfe, High Performance Compilers, 1996, chapter 9.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -38,6 +39,8 @@ from graphc.types import Dim, Func, Size, at_most, floordiv, names, split, subst
 
 SHORTEST = 8
 """Iterations with one choice that repay a loop of their own."""
+SHORTEST_PIECE = 4
+"""Elements side by side that repay a loop of their own."""
 MOST_PIECES = 4
 GROWTH = 24
 """Parts of expressions that may be more afterwards."""
@@ -80,19 +83,22 @@ class _Cutter:
 
     def nested(self, loop: Loop, extents: Extents) -> Loop | None:
         """The loop as one over whole pieces, around one over the elements of a piece."""
-        wanted = dict.fromkeys(c for s in _indices(loop.body) for c in _divisors(s, loop.var))
-        if not wanted:
-            return None
         inner = {x.var for x in statements(loop.body) if isinstance(x, Loop)}
         free = [x for x in self.loop_names if x not in inner and x not in extents and x != loop.var]
-        for length in sorted(wanted):
+        wanted = {c: True for s in _indices(loop.body) for c in _divisors(s, loop.var)}
+        if not wanted or not free:
+            return None
+        if isinstance(loop.extent, int):  # pieces that fit into those of other loops
+            parts = (math.gcd(c, loop.extent) for c in wanted)
+            wanted |= {c: False for c in parts if c >= SHORTEST_PIECE and c not in wanted}
+        for length, alone in sorted(wanted.items(), key=lambda item: (not item[1], item[0])):
             count, rest = split(loop.extent, length)
-            if rest != 0 or not at_most(2, count) or not free:
+            if rest != 0 or not at_most(2, count):
                 continue
             at: Size = Dim.named(loop.var) * length + Dim.named(free[0])
             known = {**extents, loop.var: count, free[0]: length}
             body = Rewriting({loop.var: at}, {}, known).body(loop.body)
-            own = {loop.var, free[0]}
+            own = {loop.var, free[0]} if alone else {free[0]}
             if not any(_divides(size, own) for size in _indices(body)):
                 return Loop(loop.var, count, (Loop(free[0], length, body),))
         return None
