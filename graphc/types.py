@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -60,6 +60,7 @@ __all__ = [
     "int64",
     "linear",
     "map_atoms",
+    "matching",
     "maximum",
     "minimum",
     "mod",
@@ -260,3 +261,20 @@ def product(sizes: Iterable[Size]) -> Size:
     for size in sizes:
         total = size * total
     return total
+
+
+def matching(source: Shape, target: Shape) -> Iterator[tuple[slice, slice]]:
+    """Runs of axes of both shapes that have as many elements, as short as can be."""
+    i = j = 0
+    while i < len(source) or j < len(target):
+        first, second = i, j
+        own: Size = 1
+        other: Size = 1
+        while own != other or (first == i and second == j):
+            if i < len(source) and (j == len(target) or at_most(own, other)):
+                own, i = own * source[i], i + 1
+            elif j < len(target):
+                other, j = other * target[j], j + 1
+            else:  # of sizes that are named the order may not be known
+                break
+        yield slice(first, i), slice(second, j)

@@ -11,7 +11,8 @@
 /* The larger; nan if either is. */
 static inline ${ T } maximum_${ suffix }(${ T } a, ${ T } b)
 {
-    return a > b || a != a ? a : b;
+    const ${ T } larger = a > b ? a : b; /* b, if that is nan */
+    return a != a ? a : larger;
 }
 
 /*% if (helper, suffix) in folds %*/
@@ -25,7 +26,8 @@ static inline ${ T } maximum_${ suffix }(${ T } a, ${ T } b)
 /* The smaller; nan if either is. */
 static inline ${ T } minimum_${ suffix }(${ T } a, ${ T } b)
 {
-    return a < b || a != a ? a : b;
+    const ${ T } smaller = a < b ? a : b; /* b, if that is nan */
+    return a != a ? a : smaller;
 }
 
 /*% if (helper, suffix) in folds %*/

@@ -94,8 +94,9 @@ def is_independent(loop: Loop, memory: Memory, pairs: int = MANY_PAIRS) -> bool:
     arrays = {name for name, _ in (*stores, *reads)}
     if len({name for name, _ in stores}) * len(arrays) < pairs:
         return False
+    touched = (*stores, *reads)
     return all(
-        _moves_on(index, loop.var, inner) and _meets_none(name, index, (*stores, *reads), memory)
+        _moves_on(index, loop.var, inner) and _meets_none(name, index, loop, touched, memory)
         for name, index in stores
     )
 
@@ -107,9 +108,17 @@ def _moves_on(index: Size, var: str, inner: set[str]) -> bool:
     return substitute(index, {var: Dim.named(var) + 1}) - index == 1
 
 
-def _meets_none(name: str, index: Size, others: Iterable[tuple[str, Size]], memory: Memory) -> bool:
+def _meets_none(
+    name: str, index: Size, loop: Loop, others: Iterable[tuple[str, Size]], memory: Memory
+) -> bool:
     """Whether no other iteration touches the element."""
     return all(
-        (other == name and place == index) or (other != name and memory.are_apart(name, other))
+        (other == name and (place == index or _is_past(index - place, loop.extent)))
+        or (other != name and memory.are_apart(name, other))
         for other, place in others
     )
+
+
+def _is_past(distance: Size, extent: Size) -> bool:
+    """Whether elements so far apart are those of no two iterations."""
+    return isinstance(distance, int) and isinstance(extent, int) and abs(distance) >= extent

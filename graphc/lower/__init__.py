@@ -15,6 +15,7 @@ from graphc.lower.bands import band, band_leaf
 from graphc.lower.body import Leaf, Writer, read_array
 from graphc.lower.memory import place
 from graphc.lower.naming import Names, own_names
+from graphc.lower.nearby import sum_nearby
 from graphc.lower.parallel import parallelise
 from graphc.lower.partial import in_parts
 from graphc.lower.regions import RegionWriter
@@ -24,6 +25,7 @@ from graphc.lower.segments import segment
 from graphc.lower.tiling import is_tiled
 from graphc.lower.unroll import unroll
 from graphc.lower.unused import drop_unused
+from graphc.lower.written import write_out
 from graphc.options import Options
 from graphc.sites import Site
 from graphc.types import Dim, Size, substitute
@@ -87,8 +89,8 @@ def lower(
         trap,
         _with_dims(sites, dims),
     )
-    program = unroll(segment(program, loop_names), names)
-    program = drop_unused(in_parts(program, names))
+    program = write_out(unroll(segment(program, loop_names), names), names)
+    program = drop_unused(in_parts(sum_nearby(program, names), names))
     program = _placed(program, options, names, loop_names)
     verify(program)
     return program

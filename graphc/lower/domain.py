@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from graphc.graph import (
@@ -20,10 +20,15 @@ from graphc.graph import (
 )
 from graphc.loops import Expr, Literal, Position
 from graphc.lower.panels import PACK, pack_extent, pack_index, panel_axis
-from graphc.lower.tiling import is_tiled, row_block, sizes_of, tiling
+from graphc.lower.tiling import UNKNOWN, is_tiled, row_block, sizes_of, tiling
 from graphc.ops.reduce import label_sizes, subscripts
 from graphc.ops.shape import axes, broadcast_index
-from graphc.types import Dim, Shape, Size, strides, substitute
+from graphc.types import Dim, Shape, Size, names, product, strides, substitute
+
+SHORTEST_LONG = 8
+"""Iterations. Loops that are shorter than that may be written out inside of longer ones."""
+MOST_WRITTEN = 16
+"""Iterations of loops within each other that are written out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,20 @@ class Domain:
     """Axes whose loop runs over blocks of so many: all of a block is computed at once."""
     ragged: Mapping[int, Size] = field(default_factory=dict)
     """Axes that end earlier, in the other axes."""
+    tile: frozenset[int] = frozenset()
+    """Short axes of places within the windows, or tiles, that the other axes count. They come last
+    in the order: written out, they leave a loop along memory."""
+    beside: tuple[Access, ...] = ()
+    """What else its reader reads where it reads this: whose loops it may share."""
 
     @property
     def reduced(self) -> frozenset[int]:
         return frozenset(range(len(self.extents))) - frozenset(self.output)
+
+    @property
+    def inner(self) -> int | None:
+        """The axis that runs along memory."""
+        return next((a for a in reversed(self.order) if a not in self.tile), None)
 
 
 def axis_name(axis: int) -> str:
@@ -188,7 +203,45 @@ def domain(node: Node) -> Domain:
             if streamed is not None
             else _contraction_order(order, output, accesses, node.shape)
         )
-    return Domain(node, extents, output, order, tuple(accesses), streams)
+    tile = _tile(order, extents, accesses) if streams else frozenset[int]()
+    order = (*(a for a in order if a not in tile), *(a for a in order if a in tile))
+    return Domain(node, extents, output, order, tuple(accesses), streams, tile=tile)
+
+
+def _tile(order: tuple[int, ...], extents: Shape, accesses: list[Access]) -> frozenset[int]:
+    """The short axes that move within the steps of longer ones, as 2 i + j does along j; none
+    where too few or too many iterations would be left."""
+    found: set[int] = set()
+    for access in accesses:
+        for index in access.index:
+            inside = [a for a in order if axis_name(a) in names(index)]
+            if len(inside) == 2:
+                found.add(min(inside, key=lambda a: (_step(index, a), _known(extents[a]), -a)))
+    rest = [a for a in order if a not in found]
+    if not rest or not is_long(extents[rest[-1]]):
+        return frozenset()
+    return frozenset(found) if may_be_written(extents[a] for a in found) else frozenset()
+
+
+def _step(index: Size, axis: int) -> int:
+    """How far an index moves with an axis."""
+    here: dict[str, Size] = dict.fromkeys(names(index), 0)
+    step = substitute(index, {**here, axis_name(axis): 1}) - substitute(index, here)
+    return abs(step) if isinstance(step, int) else UNKNOWN
+
+
+def _known(size: Size) -> int:
+    return size if isinstance(size, int) else UNKNOWN
+
+
+def is_long(size: Size) -> bool:
+    return not isinstance(size, int) or size >= SHORTEST_LONG
+
+
+def may_be_written(sizes: Iterable[Size]) -> bool:
+    """Whether so few iterations are known that they may be written out."""
+    total = product(sizes)
+    return isinstance(total, int) and total <= MOST_WRITTEN
 
 
 def _tiled_domain(

@@ -6,34 +6,11 @@ from collections.abc import Iterable, Iterator, Set
 
 from graphc.graph import Index, Node
 from graphc.lower.domain import Access, axis_name
+from graphc.lower.late import CHEAP
 from graphc.lower.schedule import Nest, Placed, Schedule
 from graphc.lower.tiling import is_tiled
 from graphc.types import Dim, substitute
 
-CHEAP = frozenset(
-    (
-        "add",
-        "subtract",
-        "multiply",
-        "negative",
-        "where",
-        "cast",
-        "equal",
-        "not_equal",
-        "less",
-        "less_equal",
-        "greater",
-        "greater_equal",
-        "logical_and",
-        "logical_or",
-        "logical_not",
-        "absolute",
-        "maximum",
-        "minimum",
-        "sign",
-    )
-)
-"""Ops that cost less to compute again than to store and load."""
 MOST_CHEAP_OPS = 4
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 
 from graphc.graph import Elementwise, Node, Region, Sequential
 from graphc.lower.domain import Access, axis_name
-from graphc.lower.reading import CHEAP, depth_of, is_local, operands_at, reads
+from graphc.lower.late import CHEAP
+from graphc.lower.reading import depth_of, is_local, operands_at, reads
 from graphc.lower.schedule import Placed, Schedule
 from graphc.lower.sums import is_open
 from graphc.lower.tiling import is_tiled

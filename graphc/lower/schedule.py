@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from graphc.graph import Contraction, Graph, Node
-from graphc.lower.domain import Domain, axis_name, domain, is_computed
+from graphc.lower.domain import Domain, axis_name, domain, is_computed, may_be_written
+from graphc.lower.late import is_late, with_readers
 from graphc.lower.tiling import is_tiled
 from graphc.types import Dim, Size, floordiv, minimum, substitute
 
@@ -73,6 +74,8 @@ class Nest:
     """The axis' elements, of a loop over blocks."""
     start: Size = 0
     """Where on the axis a loop over one block begins."""
+    along: bool = False
+    """Whether it runs along memory, and short loops inside are written out."""
 
     @property
     def index(self) -> Size:
@@ -132,6 +135,8 @@ def schedule(graph: Graph, loop_names: tuple[str, ...]) -> Schedule:
     """Place every computed node of the graph. `loop_names` are free identifiers, by depth."""
     plan = Schedule(Block(), {}, loop_names)
     held: dict[Node, Domain] = {}
+    late: dict[Node, Domain] = {}
+    outputs = set(graph.outputs)
     for node in graph.nodes:
         if not is_computed(node):
             continue
@@ -140,6 +145,11 @@ def schedule(graph: Graph, loop_names: tuple[str, ...]) -> Schedule:
         if node.params.get("early") and all(x in held for x in made):
             held[node] = work  # made of inputs alone: placed where its first reader wants it
             continue
+        if node not in outputs and is_late(work, late):
+            late[node] = work
+            continue
+        for needed in with_readers(work, late, plan.placed):
+            _place(plan, needed)
         _place_early(plan, _taken(held, work), work)
         _place(plan, work)
     return plan
@@ -178,7 +188,7 @@ def _place_early(plan: Schedule, works: list[Domain], reader: Domain) -> None:
 
 
 def _place(plan: Schedule, work: Domain) -> None:
-    producers = {a.node: a for a in work.accesses if a.node in plan.placed}
+    producers = {a.node: a for a in (*work.accesses, *work.beside) if a.node in plan.placed}
     block = plan.root
     path: list[Nest] = []
     axes: list[int] = []
@@ -224,7 +234,8 @@ def _new(
         return Nest(var, cut[axis].inner, Block(), start=cut[axis].index)
     extent = work.ragged.get(axis, work.extents[axis])
     at = {axis_name(a): nest.index for a, nest in zip(axes, path, strict=True)}
-    return Nest(var, substitute(extent, at), Block())
+    along = bool(work.tile) and axis == work.inner
+    return Nest(var, substitute(extent, at), Block(), along=along)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +287,7 @@ def _fits(asked: Asked, nest: Nest) -> int | None:
         if depth >= spot.ready:
             return None  # summed by this loop: complete only after it
         dimension = spot.domain.output.index(spot.axes[depth])
-        for access in work.accesses:
+        for access in (*work.accesses, *work.beside):
             if access.node is producer:
                 axis = _axis_of(access.index[dimension], asked.remaining)
                 if axis is None or (chosen is not None and axis != chosen):
@@ -286,8 +297,10 @@ def _fits(asked: Asked, nest: Nest) -> int | None:
         if nest.block != 1 or is_tiled(work.node):
             return None  # nothing of what it computes is used
         chosen = asked.remaining[0]
-    if work.streams and len(asked.remaining) > 1 and chosen == work.order[-1]:
-        return None  # the loops inside would run across its memory
+    if work.streams and len(asked.remaining) > 1 and chosen == work.inner:
+        inside = [work.extents[axis] for axis in asked.remaining if axis != chosen]
+        if not (nest.along and may_be_written(inside)):
+            return None  # the loops inside would run across its memory
     if isinstance(work.node.op.element, Contraction) and not is_tiled(work.node):
         if chosen != asked.remaining[0]:
             return None  # it would run across its operand's memory

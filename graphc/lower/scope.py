@@ -11,6 +11,7 @@ from graphc.loops import Buffer
 from graphc.lower.batch_last import batches_last
 from graphc.lower.invariant import hoist
 from graphc.lower.layout import lay_out
+from graphc.lower.merging import merge_last
 from graphc.lower.naming import Names
 from graphc.lower.outputs import computed_outputs
 from graphc.lower.schedule import Schedule, schedule
@@ -94,7 +95,7 @@ def plan_scope(
     """Settle a graph's loops and arrays. `targets` says which outputs lie in given arrays; the
     first `whole` outputs are not made of pieces."""
     graph, pieces = computed_outputs(with_single_items(graph), whole)
-    graph = batches_last(hoist(graph, tiles))
+    graph = merge_last(batches_last(hoist(graph, tiles)))
     graph = lay_out(turn_round(graph) if tiles.turned else graph, tiles)
     outputs = {}
     for node, (k, start) in zip(graph.outputs, pieces, strict=True):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from graphc.graph import Node
+from graphc.lower.index import simplify
 from graphc.lower.steps import flat_of, lies, reads_windows
 from graphc.lower.tiling import (
     LEAST_COLUMNS,
@@ -134,6 +135,7 @@ def label_steps(node: Node, k: int) -> dict[int, int] | None:
     if flat is None:
         return None
     names = {i: f"?{i}" for i in labels}
+    flat = simplify(flat, {name: sizes_of(node)[i] for i, name in names.items()})
     start = again = substitute(flat, dict.fromkeys(names.values(), 0))
     found: dict[int, int] = {}
     for label, name in names.items():

@@ -26,6 +26,7 @@ from graphc.graph import (
 )
 from graphc.loops import Expr, Literal, Position
 from graphc.ops import batching
+from graphc.ops.flat import reshape_index
 from graphc.ops.leaves import CONSTANT, DIMENSION, INPUT, IOTA, LEAVES, axes, sizes
 from graphc.ops.reduce import embed_diagonal, sum_to
 from graphc.types import (
@@ -38,7 +39,6 @@ from graphc.types import (
     maximum,
     mod,
     product,
-    strides,
 )
 
 __all__ = [
@@ -108,27 +108,11 @@ def _infer_reshape(types: tuple[TensorType, ...], params: Params) -> TensorType:
     return types[0].with_shape(shape)
 
 
-def _reshape_index(at: Index, node: Node) -> Index:
-    """Through the flat position; unit dimensions that come or go need no arithmetic."""
-    source, target = node.operands[0].shape, node.shape
-    if [s for s in source if s != 1] == [s for s in target if s != 1]:
-        kept = iter([i for i, size in zip(at, target, strict=True) if size != 1])
-        return tuple(0 if size == 1 else next(kept) for size in source)
-    flat: Size = 0
-    for i, step in zip(at, strides(target), strict=True):
-        flat = flat + i * step
-    result: list[Size] = []
-    for axis, (size, step) in enumerate(zip(source, strides(source), strict=True)):
-        digit = floordiv(flat, step)
-        result.append(0 if size == 1 else digit if axis == 0 else mod(digit, size))
-    return tuple(result)
-
-
 RESHAPE: Op = _row(
     "reshape",
     _infer_reshape,
     lambda params, x: np.reshape(x, _static(params, "shape")),
-    View(_reshape_index),
+    View(reshape_index),
     lambda g, k, node: call(RESHAPE, g, shape=node.operands[0].shape),
     batch=batching.reshape,
 )

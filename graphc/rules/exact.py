@@ -70,6 +70,11 @@ CHOICES: tuple[AnyRule, ...] = (
         lambda p, x, y, z: np.where(p, x, np.where(p, y, z)),
         lambda p, x, y, z: np.where(p, x, z),
     ),
+    # false for nan on either side, as the maximum is nan
+    Rule("x == max(x, y)", lambda x, y: x == np.maximum(x, y), lambda x, y: x >= y),
+    Rule("x == max(y, x)", lambda x, y: x == np.maximum(y, x), lambda x, y: x >= y),
+    Rule("x == min(x, y)", lambda x, y: x == np.minimum(x, y), lambda x, y: x <= y),
+    Rule("x == min(y, x)", lambda x, y: x == np.minimum(y, x), lambda x, y: x <= y),
     Rule("not not p", lambda p: ~~p, lambda p: p),
     Rule("p and p", lambda p: p & p, lambda p: p),
     Rule("p or p", lambda p: p | p, lambda p: p),

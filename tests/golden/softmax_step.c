@@ -7,7 +7,8 @@
 /* The larger; nan if either is. */
 static inline double maximum_f64(double a, double b)
 {
-    return a > b || a != a ? a : b;
+    const double larger = a > b ? a : b; /* b, if that is nan */
+    return a != a ? a : larger;
 }
 
 int64_t softmax_step_workspace_bytes(int64_t n)
