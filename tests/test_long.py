@@ -14,6 +14,7 @@ import pytest
 
 import graphc
 from graphc import build
+from graphc.build.compiler import LARGE_FLAGS
 from graphc.emit_c import emit
 from graphc.lower import lower
 from graphc.lower.memory import offsets, places
@@ -122,3 +123,9 @@ def test_a_long_table_makes_no_function_long() -> None:
     assert kernel.source.count("\n") > build.LONG_UNIT
     flags = build._flags(Lines(kernel.source), Options(optimize=2))  # type: ignore[arg-type]
     assert [flag for flag in flags if flag.startswith("-O")] == ["-O2"]
+
+
+@pytest.mark.parametrize("lines", [build.LARGE_UNIT, build.LARGE_UNIT + 1])
+def test_large_functions_are_compiled_faster(lines: int) -> None:
+    flags = build._flags(Lines("\n" * lines), Options(optimize=2))  # type: ignore[arg-type]
+    assert (set(LARGE_FLAGS) <= set(flags)) == (lines > build.LARGE_UNIT)

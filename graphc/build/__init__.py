@@ -29,6 +29,7 @@ from graphc.build.cache import (
 from graphc.build.callers import begin, caller, introduce
 from graphc.build.compiler import (
     FLAGS,
+    LARGE_FLAGS,
     LINK_FLAGS,
     OPENMP_FLAG,
     WRAPPER_FLAGS,
@@ -201,6 +202,8 @@ def _asked(unit: Unit, binding: Binding, options: Options, role: str) -> str:
     return sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 
+LARGE_UNIT = 1_200
+"""Lines; from there on compilers need not look across a function for what gains nothing there."""
 LONG_UNIT, ENDLESS_UNIT = 8_000, 20_000
 """Lines but those of tables; compilers take minutes to optimise longer functions, as of a loop
 that was unrolled to 10,000 steps: -O2 takes time that grows faster than they do, and from the
@@ -214,6 +217,8 @@ def _flags(unit: Unit, options: Options) -> tuple[str, ...]:
     lines = TABLE.sub("", unit.source).count("\n")
     if lines > LONG_UNIT:
         level = ("-O0",) if lines > ENDLESS_UNIT else ("-O1",)
+    elif lines > LARGE_UNIT:
+        level = (*LARGE_FLAGS, *level)
     openmp = () if options.threads is None else (OPENMP_FLAG,)
     return (*target_flags(options.target), *FLAGS, *level, *openmp)
 
