@@ -1,4 +1,6 @@
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
+enum { AHEAD_${ suffix } = 16 }; /* terms whose columns are asked for before their turn */
+
 /*% for name, rows, columns in [("first", "ROWS_" + suffix, 2), ("wide", "ROWS_" + suffix, 2),
                                 ("four", "4", 2), ("two", "2", 2), ("one", "1", 2),
                                 ("thin", "THIN_" + suffix, 1)] %*/
@@ -15,6 +17,9 @@ FUSED_${ suffix } static void tile_${ name }_${ suffix }(
     UNROLL_${ suffix }
     for (int r = 0; r < ${ rows }; ++r)
         __builtin_prefetch(c + r * c_row, 1);
+/*% if name == "first" %*/
+    const bool far = b_term >= (int64_t)(2048 / sizeof(${ T })); /* for the machine to foresee */
+/*% endif %*/
     for (int64_t p = 0; p < terms; ++p) {
         lanes_${ suffix } right[${ columns }];
         UNROLL_${ suffix }
@@ -22,8 +27,11 @@ FUSED_${ suffix } static void tile_${ name }_${ suffix }(
             right[v] = *(const lanes_${ suffix } *)(b + v * LANES_${ suffix });
 /*% if name == "first" %*/
         UNROLL_${ suffix }
-        for (int v = 0; v < ${ columns }; ++v)
+        for (int v = 0; v < ${ columns }; ++v) {
             *(lanes_${ suffix } *)(panel + p * WIDTH_${ suffix } + v * LANES_${ suffix }) = right[v];
+            if (far && p + AHEAD_${ suffix } < terms)
+                __builtin_prefetch(b + AHEAD_${ suffix } * b_term + (v + 1) * LANES_${ suffix } - 1);
+        }
 /*% endif %*/
         __asm__("" : : : "memory"); /* or each product reads them once more */
         UNROLL_${ suffix }
