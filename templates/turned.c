@@ -33,9 +33,11 @@ static inline void turn_square_f64(const double *x, int64_t x_step, double *y, i
 /*% endif %*/
 
 /* to = from, turned: columns lie side by side in to, rows in from. In squares, and these in blocks
- * that stay in the first cache; of each, the lines of the side whose lie farther apart one by one. */
+ * that stay in the first cache; of each, one by one the lines of the side whose lie farther apart.
+ */
 static void transpose_${ suffix }(
-    int64_t rows, int64_t columns, const ${ T } *from, int64_t from_step, ${ T } *to, int64_t to_step)
+    int64_t rows, int64_t columns, const ${ T } *from, int64_t from_step, ${ T } *to,
+    int64_t to_step)
 {
     enum { SIDE = 4, BLOCK = 64 / sizeof(${ T }) };
     const int64_t height = rows / SIDE * SIDE, width = columns / SIDE * SIDE;

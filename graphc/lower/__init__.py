@@ -13,6 +13,7 @@ from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Stmt,
 from graphc.loops_verify import verify
 from graphc.lower.bands import band, band_leaf
 from graphc.lower.body import Leaf, Writer, read_array
+from graphc.lower.jam import jam
 from graphc.lower.memory import place
 from graphc.lower.naming import Names, own_names
 from graphc.lower.nearby import sum_nearby
@@ -90,7 +91,8 @@ def lower(
         _with_dims(sites, dims),
     )
     program = write_out(unroll(segment(program, loop_names), names), names)
-    program = drop_unused(in_parts(sum_nearby(program, names), names))
+    program = in_parts(sum_nearby(program, names), names)
+    program = drop_unused(jam(program, names))
     program = _placed(program, options, names, loop_names)
     verify(program)
     return program
