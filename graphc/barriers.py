@@ -152,7 +152,9 @@ def _conflict(a: Touch, b: Touch, memory: Memory) -> bool:
         return False
     if not isinstance(a.who, Loop) or not isinstance(b.who, Loop):
         return True
-    if a.who.extent != b.who.extent or not memory.same(a.buffer, b.buffer):
+    if (a.who.extent, a.who.in_turn) != (b.who.extent, b.who.in_turn):
+        return True
+    if not memory.same(a.buffer, b.buffer):
         return True
     both = [*_dealt(a, a.who.var), *_dealt(b, b.who.var)]
     return not apart(both, DEALT, a.who.extent)

@@ -101,12 +101,14 @@ class Store:
 @dataclass(frozen=True, slots=True)
 class Loop:
     """for (var = 0; var < extent; ++var). Iterations may run in any order but for accumulation;
-    those of a `shared` loop are dealt out, in runs, to the threads of the `Parallel` around it."""
+    those of a `shared` loop are dealt out to the threads of the `Parallel` around it: in runs, or
+    `in_turn`, one to each, which levels few long ones of which the last is shorter."""
 
     var: str
     extent: Size
     body: tuple[Stmt, ...]
     shared: bool = False
+    in_turn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +355,8 @@ def format_program(program: Program) -> str:
                         f"{stmt.right.buffer} ({shape})"
                     )
                 case Loop():
-                    head = "shared for" if stmt.shared else "for"
+                    turns = " in turn" if stmt.in_turn else ""
+                    head = f"shared{turns} for" if stmt.shared else "for"
                     lines.append(f"{indent}{head} {stmt.var} < {stmt.extent}:")
                     show(stmt.body, indent + "  ")
                 case Parallel():

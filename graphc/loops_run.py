@@ -170,7 +170,7 @@ class _Machine:
                 case Store(buffer, index, value):
                     self.store(buffer, self.index(buffer, index), self.value(value))
                 case Loop(var, extent, inner):
-                    for i in self.share(self.size(extent), stmt.shared):
+                    for i in self.share(self.size(extent), stmt):
                         self.sizes[var] = i
                         self.body(inner)
                     self.sizes.pop(var, None)
@@ -191,10 +191,12 @@ class _Machine:
                     self.team.barrier.wait()
                     self.phase += 1
 
-    def share(self, count: int, shared: bool) -> range:
+    def share(self, count: int, loop: Loop) -> range:
         """The iterations of a loop that this thread runs."""
-        if self.team is None or not shared:
+        if self.team is None or not loop.shared:
             return range(count)
+        if loop.in_turn:
+            return range(self.thread, count, self.team.size)
         each, more = divmod(max(count, 0), self.team.size)
         first = self.thread * each + min(self.thread, more)
         return range(first, first + each + (self.thread < more))

@@ -221,13 +221,13 @@ def _lower(size: Size) -> float:
                 rest = size - Dim(((monomial, c),))
                 sides = (_lower(rest + c * atom.a), _lower(rest + c * atom.b))
                 return max(sides) if (atom.kind == "max") == (c > 0) else min(sides)
-    return _bounds(size)[0]
+    return interval(size)[0]
 
 
 Interval = tuple[float, float]
 
 
-def _bounds(size: Size) -> Interval:
+def interval(size: Size) -> Interval:
     """An interval that holds the size, term by term."""
     low = high = 0.0
     for monomial, c in _terms(size):
@@ -245,7 +245,7 @@ def _times(x: Interval, y: Interval) -> Interval:
 
 
 def _atom_bounds(atom: Func) -> Interval:
-    a, b = _bounds(atom.a), _bounds(atom.b)
+    a, b = interval(atom.a), interval(atom.b)
     if atom.kind == "min":
         return min(a[0], b[0]), min(a[1], b[1])
     if atom.kind == "max":

@@ -70,6 +70,10 @@
 #define GRAPHC_TEXT(text) _Pragma(#text)
 #define GRAPHC_PARALLEL(threads) GRAPHC_TEXT(omp parallel num_threads(threads))
 #define GRAPHC_SHARED _Pragma("omp for schedule(static) nowait")
+/*% if in_turn %*/
+/* One iteration to each, and so on: the last may be shorter. */
+#define GRAPHC_SHARED_IN_TURN _Pragma("omp for schedule(static, 1) nowait")
+/*% endif %*/
 /*% if dealt %*/
 #define GRAPHC_SHARED_LOOP _Pragma("omp for simd schedule(static) nowait")
 /*% endif %*/
@@ -79,6 +83,9 @@
 #else
 #define GRAPHC_PARALLEL(threads)
 #define GRAPHC_SHARED
+/*% if in_turn %*/
+#define GRAPHC_SHARED_IN_TURN
+/*% endif %*/
 /*% if dealt %*/
 #if defined(GRAPHC_SIMD)
 #define GRAPHC_SHARED_LOOP _Pragma("omp simd")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ from graphc.loops import (
     Assign,
     Barrier,
     Buffer,
+    Contract,
     Declare,
     Literal,
     Local,
@@ -600,9 +602,8 @@ def test_a_compiler_without_openmp(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         graphc.compile(lambda x: np.sum(np.cosh(x)), float64[100_000], threads=2)
 
 
-@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
-def test_a_training_step_is_shared(dtype: Any) -> None:
-    """Panels of a run-time number of rows, filled in blocks of blocks that end early."""
+def training_step(dtype: Any, threads: int) -> Any:
+    """Of two layers of sigmoids and a run-time number of rows."""
 
     def loss(params: Any, x: Any, t: Any) -> Any:
         for k in range(2):
@@ -614,5 +615,39 @@ def test_a_training_step_is_shared(dtype: Any) -> None:
         return {name: params[name] - 0.1 * slopes[name] for name in params}
 
     params = {"W0": dtype[784, 256], "b0": dtype[256], "W1": dtype[256, 256], "b1": dtype[256]}
-    kernel = graphc.compile(step, params, dtype["n", 784], dtype["n", 256], threads=2)
-    assert kernel.program.threads == 2
+    return graphc.compile(step, params, dtype["n", 784], dtype["n", 256], threads=threads)
+
+
+@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
+def test_a_training_step_is_shared(dtype: Any) -> None:
+    """Panels of a run-time number of rows, filled in blocks of blocks that end early."""
+    assert training_step(dtype, 2).program.threads == 2
+
+
+def products_done(body: Sequence[Stmt], sizes: dict[str, int], thread: int) -> int:
+    """How many products of matrices' elements one of two threads makes."""
+    total = 0
+    for stmt in body:
+        match stmt:
+            case Contract():
+                dims = (stmt.rows, stmt.columns, stmt.terms)
+                total += math.prod(max(evaluate(size, sizes), 0) for size in dims)
+            case Loop(var, extent):
+                count = evaluate(extent, sizes)
+                mine = range(count)
+                if stmt.shared:
+                    half = (count + 1) // 2
+                    runs = range(thread * half, count if thread else half)
+                    mine = range(thread, count, 2) if stmt.in_turn else runs
+                total += sum(products_done(stmt.body, {**sizes, var: i}, thread) for i in mine)
+            case Once(inner) if thread == 0:
+                total += products_done(inner, sizes, thread)
+    return total
+
+
+@pytest.mark.parametrize("rows", [32, 128, 1000])
+def test_threads_have_about_the_same_to_do_however_many_rows_there_are(rows: int) -> None:
+    (region,) = training_step(float32, 2).program.body
+    first, second = (products_done(region.body, {"n": rows}, k) for k in range(2))
+    assert first + second > 2 * rows * 784 * 256
+    assert 0.8 < first / second < 1.25

@@ -65,6 +65,8 @@ class Writer:
     pairs: int = MANY_PAIRS
     dealt: bool = False
     """Whether a loop is dealt out to threads and to lanes."""
+    in_turn: bool = False
+    """Whether a loop is dealt out to threads one iteration after the other."""
     apart: bool = False
     """Whether a loop is marked as one whose iterations touch nothing that others write."""
     checks: int = 0
@@ -221,7 +223,8 @@ class Writer:
             self.dealt = True
             self.put("GRAPHC_SHARED_LOOP", depth)
         elif loop.shared:
-            self.put("GRAPHC_SHARED", depth)
+            self.in_turn |= loop.in_turn
+            self.put("GRAPHC_SHARED_IN_TURN" if loop.in_turn else "GRAPHC_SHARED", depth)
         folds = lane_folds(loop) if not loop.shared else {}
         if folds:
             self.folds |= {(x.function, SUFFIX[str(x.dtype)]) for x in folds.values()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from graphc import loops
-from graphc.bounds import ROW_PANEL
+from graphc.bounds import ROW_PANEL, column_panel
 from graphc.dependence import Split, Total
 from graphc.loops import (
     Apply,
@@ -24,6 +24,7 @@ from graphc.loops import (
     Stmt,
     Store,
     While,
+    statements,
 )
 from graphc.lower.rewriting import Rewriting
 from graphc.types import Dim, Size, floordiv, minimum
@@ -56,6 +57,12 @@ class Blocks:
         return Dim.named(self.var) * self.size
 
 
+def dealt(loop: Loop) -> Loop:
+    """The loop for many threads: blocks of products, the last of which may be short, in turn."""
+    long = any(isinstance(stmt, Contract) for stmt in statements(loop.body))
+    return replace(loop, shared=True, in_turn=long)
+
+
 def blocked_sums(
     loop: Loop,
     split: Split,
@@ -86,7 +93,7 @@ def blocked_sums(
         Store(parts[name][1], block, Local(parts[name][0], total.dtype))
         for name, total in split.sums.items()
     ]
-    shared = Loop(blocks.var, blocks.count, (*start, inner, *end), shared=True)
+    shared = dealt(Loop(blocks.var, blocks.count, (*start, inner, *end)))
     return [shared, *_joined(split, blocks, parts, element)]
 
 
@@ -132,16 +139,20 @@ def blocked_rows(stmt: Contract, blocks: Blocks) -> Loop:
     left = replace(stmt.left, start=stmt.left.start + down)
     into = replace(stmt.into, start=stmt.into.start + first * stmt.into.row)
     part = replace(stmt, rows=blocks.inside, left=left, into=into)
-    return Loop(blocks.var, blocks.count, (part,), shared=True)
+    return dealt(Loop(blocks.var, blocks.count, (part,)))
 
 
 def blocked_columns(stmt: Contract, blocks: Blocks) -> Loop:
-    """A product of matrices, some columns at a time."""
+    """A product of matrices, some columns at a time: whole panels, where they lie in such."""
     across = stmt.into.term if stmt.by_dots else 1
-    right = replace(stmt.right, start=stmt.right.start + blocks.first * stmt.right.row)
+    along = blocks.first * stmt.right.row
+    if stmt.right.panel is not None:
+        panels = blocks.size // column_panel(stmt.dtype)
+        along = Dim.named(blocks.var) * panels * stmt.right.panel
+    right = replace(stmt.right, start=stmt.right.start + along)
     into = replace(stmt.into, start=stmt.into.start + blocks.first * across)
     part = replace(stmt, columns=blocks.inside, right=right, into=into)
-    return Loop(blocks.var, blocks.count, (part,), shared=True)
+    return dealt(Loop(blocks.var, blocks.count, (part,)))
 
 
 def _identity(total: Total) -> Literal:

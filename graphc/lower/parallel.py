@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 
 from graphc.barriers import with_barriers
 from graphc.bounds import ROW_PANEL, Extents, column_panel, largest
@@ -38,12 +39,12 @@ from graphc.loops import (
     statements,
 )
 from graphc.loops_verify import verify_region
-from graphc.lower.blocks import Blocks, blocked_columns, blocked_rows, blocked_sums
+from graphc.lower.blocks import Blocks, blocked_columns, blocked_rows, blocked_sums, dealt
 from graphc.lower.memory import align, laid, prepared
 from graphc.lower.naming import Names
 from graphc.lower.rewriting import Rewriting
 from graphc.lower.work import work
-from graphc.types import Dim, Size, bool_, maximum, names, product
+from graphc.types import Dim, Size, bool_, interval, maximum, names, product
 
 LEAST_REGION = 200_000
 """Operations (see `work`) that repay waking threads: some ten microseconds."""
@@ -190,7 +191,7 @@ class _Sharer:
             if found is None:
                 return None
         else:
-            found = [replace(loop, shared=True)]
+            found = [dealt(loop)]
         self.private.append(split.private)
         return found
 
@@ -213,7 +214,8 @@ class _Sharer:
     def blocks(self, loop: Loop, sizes: Sequence[Size], extents: Extents) -> Blocks:
         """Blocks that repay their sums."""
         each = self.cost(loop.body, {**extents, loop.var: 1})
-        each = each if isinstance(each, int) else BLOCK_WORK // SHORTEST_BLOCK
+        most = interval(each)[1]  # a part of a loop is as long as its last one may not be
+        each = int(most) if isfinite(most) else BLOCK_WORK // SHORTEST_BLOCK
         wanted = BLOCK_WORK + PART_WORK * sum(x for x in sizes if isinstance(x, int))
         if each >= wanted:
             return Blocks(self.variable("block"), 1, loop.extent)
@@ -231,11 +233,14 @@ class _Sharer:
             ways = []
             if stmt.left.panel is None or rows % ROW_PANEL == 0:
                 ways.append((blocked_rows, Blocks(self.variable("block"), rows, stmt.rows)))
-            if stmt.right.panel is None and (stmt.by_dots or not stmt.right.taps):
+            if stmt.by_dots or not stmt.right.taps:
                 most = largest(stmt.columns, extents)
                 wide = _at_once(most, COLUMNS, column_panel(stmt.dtype))
                 way = blocked_columns, Blocks(self.variable("block"), wide, stmt.columns)
-                ways.insert(0 if _gathers(stmt, extents, SHARES * wide) else len(ways), way)
+                # Of rows that nobody has counted, the last thread may have few.
+                uneven = not isinstance(largest(stmt.rows, extents), int)
+                first = uneven or _gathers(stmt, extents, SHARES * wide)
+                ways.insert(0 if first else len(ways), way)
             for make, blocks in ways:
                 found = make(stmt, blocks)
                 if blocks.count != 1 and split_of(found, self.memory) == Split():
@@ -315,7 +320,7 @@ def _unshared(stmt: Stmt) -> Stmt:
     """A loop over the elements of a small array, for the first thread."""
     if not isinstance(stmt, Loop) or not stmt.shared:
         return stmt
-    return Once((replace(stmt, shared=False),))
+    return Once((replace(stmt, shared=False, in_turn=False),))
 
 
 def _merged(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
@@ -351,7 +356,7 @@ def _alone(body: tuple[Stmt, ...], told: Mapping[str, str]) -> tuple[Stmt, ...]:
             case Store(buffer, _, value) if buffer in told:
                 stmt = Assign(told[buffer], value)
             case Loop():
-                stmt = replace(stmt, body=_alone(stmt.body, told), shared=False)
+                stmt = replace(stmt, body=_alone(stmt.body, told), shared=False, in_turn=False)
             case While():
                 stmt = replace(stmt, test=_alone(stmt.test, told), body=_alone(stmt.body, told))
             case If():

@@ -154,7 +154,7 @@ def _gains(found: Tiling, sizes: dict[int, Size]) -> bool:
     return len(known) < len(totals) or math.prod(total for total, _ in known) >= SMALLEST
 
 
-ROW_BLOCK, SMALL_ROW_BLOCK = 96, 48
+ROW_BLOCK, SMALL_ROW_BLOCK = 144, 72
 LARGE_ROW_BLOCK = 1200
 """Where no one waits for the rows: what one block of terms reads of the left operand stays in the
 third cache, from which the tiles read it in the order of memory."""
