@@ -98,12 +98,12 @@ class Memory:
         if any(x in self.buffers and self.buffers[x].step != 0 for x in (a, b)):
             return False  # no thread touches those of others
         (home, start, count, _), (other, at, size, _) = self.spots[a], self.spots[b]
-        apart = _precedes(start + count, at) or _precedes(at + size, start)
+        apart = precedes(start + count, at) or precedes(at + size, start)
         return home == other and not apart
 
 
-def _precedes(end: Size, start: Size) -> bool:
-    """Whether end <= start, where the start may be the sum of sizes that were rounded up."""
+def precedes(end: Size, start: Size) -> bool:
+    """Whether end <= start for certain, where the start may be a sum of rounded sizes."""
     between = start - end
     if isinstance(between, Dim):
         for monomial, coefficient in between.terms:

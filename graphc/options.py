@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graphc.errors import ArgumentError
 
@@ -81,6 +81,12 @@ class Tiles:
     """Rows that are made at a time, in halves of what the model says; 0: all at once."""
     turned: bool = True
     """Whether c = a b may be computed as its transpose."""
+
+    @property
+    def inside(self) -> Tiles:
+        """In the body of a scan: its rows are made all at once, so that threads may take some of
+        them through all steps (see `graphc.lower.interchange`)."""
+        return replace(self, blocks=0)
 
 
 MODEL = "model"

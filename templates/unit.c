@@ -70,11 +70,11 @@
 #define GRAPHC_TEXT(text) _Pragma(#text)
 #define GRAPHC_PARALLEL(threads) GRAPHC_TEXT(omp parallel num_threads(threads))
 #define GRAPHC_SHARED _Pragma("omp for schedule(static) nowait")
-/*% if in_turn %*/
+/*% if "GRAPHC_SHARED_IN_TURN" in dealt %*/
 /* One iteration to each, and so on: the last may be shorter. */
 #define GRAPHC_SHARED_IN_TURN _Pragma("omp for schedule(static, 1) nowait")
 /*% endif %*/
-/*% if dealt %*/
+/*% if "GRAPHC_SHARED_LOOP" in dealt %*/
 #define GRAPHC_SHARED_LOOP _Pragma("omp for simd schedule(static) nowait")
 /*% endif %*/
 #define GRAPHC_BARRIER _Pragma("omp barrier")
@@ -83,10 +83,10 @@
 #else
 #define GRAPHC_PARALLEL(threads)
 #define GRAPHC_SHARED
-/*% if in_turn %*/
+/*% if "GRAPHC_SHARED_IN_TURN" in dealt %*/
 #define GRAPHC_SHARED_IN_TURN
 /*% endif %*/
-/*% if dealt %*/
+/*% if "GRAPHC_SHARED_LOOP" in dealt %*/
 #if defined(GRAPHC_SIMD)
 #define GRAPHC_SHARED_LOOP _Pragma("omp simd")
 #else

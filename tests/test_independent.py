@@ -11,9 +11,10 @@ import graphc
 from graphc.emit_c.independent import MANY_PAIRS, Memory, is_independent
 from graphc.loops import Let, Local, Loop, Read, Stmt, Store, apply
 from graphc.lower import invariant
-from graphc.types import Dim, Size, float64
+from graphc.types import Dim, Size, float32, float64
 
 AT = Dim.named("i")
+N = Dim.named("n")
 COUNT = 6
 MEMORY = Memory({f"v{k}": ("", 800 * k, 800 * k + 800) for k in range(COUNT)})
 
@@ -56,12 +57,28 @@ def test_what_meets_other_iterations_is_not(other: Loop) -> None:
 
 
 def test_arrays_that_overlap_are_not() -> None:
-    for span in (("", 900, 1000), None):
+    for span in (("", 900, 1000), ("", 8 * N, 8 * N + 800)):
         memory = Memory({**MEMORY.spans, "v9": span})
         assert not is_independent(loop(Let("a", Read("v9", AT, float64))), memory)
     donated = Memory({**MEMORY.spans, "v9": ("x", 0, 1)})
     assert not is_independent(loop(Store("v9", AT, Local("a", float64))), donated)
     assert apply("add", Local("a", float64), Local("a", float64)).dtype == float64
+
+
+def test_arrays_of_a_run_time_size_are_told_apart() -> None:
+    spans = {f"v{k}": ("", 64 * k * N, 64 * k * N + 40 * N) for k in range(COUNT)}
+    assert is_independent(loop(), Memory(spans))
+    assert not is_independent(loop(), Memory({**spans, "v2": ("", 64 * N, 104 * N)}))
+
+    def gates(z, c):
+        i, f, g, o = (z[:, 64 * k : 64 * k + 64] for k in range(4))
+        c = np.tanh(f) * c + np.tanh(i) * g
+        return np.sum((np.tanh(o) * np.tanh(c)) ** 2)
+
+    slopes = graphc.grad(gates, (0, 1))
+    for threads in (None, 2):
+        kernel = graphc.compile(slopes, float32["n", 256], float32["n", 64], threads=threads)
+        assert "GRAPHC_SIMD_LOOP\n" in kernel.source.replace("    ", "")
 
 
 def rnn(w, h, xs):

@@ -290,6 +290,46 @@ def test_steps_of_a_scan_share_their_loops() -> None:
     assert len([s for s in statements(steps.body) if isinstance(s, Loop) and s.shared]) >= 1
 
 
+def recurrent(w: Any, xs: Any) -> Any:
+    """The last state of a recurrent network of 16 units and the slope of its square."""
+
+    def loss(w: Any) -> Any:
+        h = np.zeros_like(xs[0])
+        h, _ = scan(lambda h, x: (np.tanh(h @ w * 0.1 + x), np.sum(h, axis=1)), h, xs)
+        return np.mean(h * h)
+
+    return value_and_grad(loss)(w)
+
+
+@pytest.mark.parametrize("rows", [18, "n"])
+@pytest.mark.usefixtures("eager")
+def test_rows_of_a_batch_go_through_a_scan_on_one_thread_each(rows: int | str) -> None:
+    graph = optimize(trace_function(recurrent, (float64[16, 16], float64[6, rows, 16])).graph)
+    arrays = arrays_for(graph.inputs, {"n": 18}, 3)
+    dims = {"n": 18} if rows == "n" else {}
+    program = for_threads(graph, 3)
+    scans = [
+        loop
+        for loop in shared_loops(program)
+        if any(isinstance(s, Loop) and s.extent == 6 for s in loop.body)
+    ]
+    assert len(scans) == 2  # forward and backward, and no thread waits for another in them
+    alone, *others = (loops_run.run(for_threads(graph, k), arrays, dims) for k in (1, 2, 3))
+    close(alone, expected(graph, arrays))
+    for found in others:
+        for a, b in zip(alone, found, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_columns_of_a_scan_that_others_read_make_threads_meet() -> None:
+    def ring(h: Any, xs: Any) -> Any:
+        return scan(lambda h, x: (np.tanh(np.roll(h, 1, axis=0) * x), np.float64(0)), h, xs)[0]
+
+    program = program_of(ring, float64[64, 256], float64[10])
+    assert not any(isinstance(s, Loop) and s.extent == 10 for s in shared_loops(program))
+    assert count(program, Barrier) >= 1
+
+
 def test_a_temporary_row_is_one_of_each_thread() -> None:
     def softmax(x: Any) -> Any:
         e = np.exp(x - np.max(x, axis=1, keepdims=True))

@@ -155,12 +155,12 @@ def test_what_uses_a_product_joins_its_blocks_of_rows():
     program = lowered(
         lambda x, w, b: np.tanh(x @ w + b), float32["n", 784], float32[784, 256], float32[256]
     )
-    assert [x.shape for x in program.buffers] == [(96, 256)]  # one block, not all n rows
+    assert [x.shape for x in program.buffers] == [(144, 256)]  # one block, not all n rows
     (block,) = (x for x in program.body if isinstance(x, Loop))
     product, rows = block.body
     assert isinstance(product, Contract)
     assert isinstance(rows, Loop)
-    assert str(rows.extent) == str(product.rows) == "min(-96*i + n, 96)"
+    assert str(rows.extent) == str(product.rows) == "min(-144*i + n, 144)"
 
 
 def test_copies_are_written_as_what_they_copy():

@@ -75,7 +75,6 @@ def emit(program: Program) -> CUnit:
         "marks": writer.marks,
         "apart": writer.apart,
         "dealt": writer.dealt,
-        "in_turn": writer.in_turn,
         "call": "" if region is None else writer.call(region, program),
         "thread": _prototype(program, "GRAPHC_ALONE ", "_thread"),
         "has_workspace": program.workspace != 0,

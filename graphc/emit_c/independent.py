@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from graphc.dependence import precedes
 from graphc.emit_c.lanes import SHORTEST, is_vector
 from graphc.loops import Comment, Let, Loop, Program, Read, Store, parts, values
 from graphc.types import Dim, Size, names, product, substitute
@@ -19,7 +20,7 @@ of them, and give up where another array of the workspace lies between two."""
 FEW_PAIRS = 2
 """As many where nothing says that arguments lie apart: in what threads run."""
 
-Span = tuple[str, int, int]
+Span = tuple[str, Size, Size]
 """A region, first byte, end."""
 WORKSPACE = ""
 """The region of arrays in the workspace."""
@@ -29,8 +30,8 @@ WORKSPACE = ""
 class Memory:
     """Where the arrays of a program lie, as far as is known."""
 
-    spans: dict[str, Span | None]
-    """None: somewhere in the workspace. An array that has none is a region of its own."""
+    spans: dict[str, Span]
+    """An array that has none is a region of its own."""
     near: frozenset[tuple[str, str]] = frozenset()
     """Pairs that may share bytes whatever their spans say,"""
     met: frozenset[tuple[str, str]] = frozenset()
@@ -38,32 +39,30 @@ class Memory:
 
     def are_apart(self, a: str, b: str) -> bool:
         """Whether two arrays surely share no byte."""
-        first, second = (self.spans.get(name, (name, 0, 1)) for name in (a, b))
-        if (a, b) in self.near or (first is None and second is None):
+        if (a, b) in self.near:
             return False
-        if first is None or second is None:
-            known = first or second
-            return known is not None and known[0] != WORKSPACE
-        return first[0] != second[0] or first[2] <= second[1] or second[2] <= first[1]
+        (home, start, end), (other, at, stop) = (
+            self.spans.get(name, (name, 0, 1)) for name in (a, b)
+        )
+        return home != other or precedes(end, at) or precedes(stop, start)
 
     def may_meet(self, a: str, b: str) -> bool:
         """Whether both have places that are known, and share a byte."""
-        known = self.spans.get(a) is not None and self.spans.get(b) is not None
+        ends = [x for name in (a, b) for x in self.spans.get(name, ("", Dim.named("?"), 0))[1:]]
+        known = all(isinstance(x, int) for x in ends)
         return (a, b) in self.met or (known and not self.are_apart(a, b))
 
 
 def memory_of(program: Program) -> Memory:
-    """Arguments lie apart, but for those that others are written into."""
-    spans: dict[str, Span | None] = {y.name: (y.home or y.name, 0, 1) for y in program.outputs}
+    """Arguments lie apart, but for those that others are written into. Those of each thread lie
+    behind what is of all, and are as far apart as the first thread's."""
+    spans: dict[str, Span] = {y.name: (y.home or y.name, 0, 1) for y in program.outputs}
     for buffer in program.buffers:
-        size = product(buffer.shape)
         if buffer.home:
             spans[buffer.name] = spans.get(buffer.home, (buffer.home, 0, 1))
-        elif buffer.step == 0 and isinstance(buffer.offset, int) and isinstance(size, int):
-            end = buffer.offset + size * buffer.dtype.bytes
-            spans[buffer.name] = (WORKSPACE, buffer.offset, end)
         else:
-            spans[buffer.name] = None
+            end = buffer.offset + product(buffer.shape) * buffer.dtype.bytes
+            spans[buffer.name] = (WORKSPACE, buffer.offset, end)
     return Memory(spans)
 
 

@@ -66,7 +66,6 @@ def _written(
     main.folds |= writer.folds
     main.marks |= writer.marks
     main.dealt |= writer.dealt
-    main.in_turn |= writer.in_turn
     main.apart |= writer.apart
     scalars = dict(function.scalars)
 

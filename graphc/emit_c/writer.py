@@ -63,10 +63,8 @@ class Writer:
     marks: set[str] = field(default_factory=set)
     """The macros that mark them."""
     pairs: int = MANY_PAIRS
-    dealt: bool = False
-    """Whether a loop is dealt out to threads and to lanes."""
-    in_turn: bool = False
-    """Whether a loop is dealt out to threads one iteration after the other."""
+    dealt: set[str] = field(default_factory=set)
+    """The marks of loops that are dealt out to threads."""
     apart: bool = False
     """Whether a loop is marked as one whose iterations touch nothing that others write."""
     checks: int = 0
@@ -219,12 +217,12 @@ class Writer:
         p = self.printer
         head = f"for (int64_t {loop.var} = 0; {loop.var} < {p.size(loop.extent)[0]}; ++{loop.var})"
         p.extents[loop.var] = loop.extent
-        if loop.shared and is_plain(loop):  # verified: no iteration touches what another writes
-            self.dealt = True
-            self.put("GRAPHC_SHARED_LOOP", depth)
-        elif loop.shared:
-            self.in_turn |= loop.in_turn
-            self.put("GRAPHC_SHARED_IN_TURN" if loop.in_turn else "GRAPHC_SHARED", depth)
+        if loop.shared:
+            mark = "GRAPHC_SHARED_IN_TURN" if loop.in_turn else "GRAPHC_SHARED"
+            if is_plain(loop):  # verified: no iteration touches what another writes
+                mark = "GRAPHC_SHARED_LOOP"
+            self.dealt.add(mark)
+            self.put(mark, depth)
         folds = lane_folds(loop) if not loop.shared else {}
         if folds:
             self.folds |= {(x.function, SUFFIX[str(x.dtype)]) for x in folds.values()}

@@ -130,16 +130,20 @@ def _joined(
         yield Loop(element, total.count, body, shared=True)
 
 
-def blocked_rows(stmt: Contract, blocks: Blocks) -> Loop:
-    """A product of matrices, some rows at a time: whole panels of them, where they lie in such."""
+def some_rows(stmt: Contract, blocks: Blocks) -> Contract:
+    """One block of the rows of a product of matrices: whole panels, where they lie in such."""
     first = blocks.first
     down = first * stmt.left.row
     if stmt.left.panel is not None:
         down = Dim.named(blocks.var) * (blocks.size // ROW_PANEL) * stmt.left.panel
     left = replace(stmt.left, start=stmt.left.start + down)
     into = replace(stmt.into, start=stmt.into.start + first * stmt.into.row)
-    part = replace(stmt, rows=blocks.inside, left=left, into=into)
-    return dealt(Loop(blocks.var, blocks.count, (part,)))
+    return replace(stmt, rows=blocks.inside, left=left, into=into)
+
+
+def blocked_rows(stmt: Contract, blocks: Blocks) -> Loop:
+    """A product of matrices, some rows at a time."""
+    return dealt(Loop(blocks.var, blocks.count, (some_rows(stmt, blocks),)))
 
 
 def blocked_columns(stmt: Contract, blocks: Blocks) -> Loop:

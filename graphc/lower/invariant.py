@@ -38,7 +38,7 @@ def _hoisted(scan: Node, taken: Collection[int], tiles: Tiles) -> Node:
     """The scan, with copies of its constants among its constants."""
     body, carry = graph_of(scan.params, "body"), count_of(scan.params, "carry")
     fixed = carry + count_of(scan.params, "xs")
-    laid = lay_out(hoist(body, tiles), tiles, body.inputs[fixed:])
+    laid = lay_out(hoist(body, tiles.inside), tiles.inside, body.inputs[fixed:])
     held = dict(zip(body.inputs[fixed:], scan.operands[fixed:], strict=True))
     wanted = [y for k, y in enumerate(laid.outputs) if k < carry or k in taken]
     copies = [x for x in replace(laid, outputs=tuple(wanted)).nodes if _is_copy(x, held)]

@@ -6,7 +6,7 @@ are dealt out as they are; what others accumulate is summed in blocks that do no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 
@@ -40,6 +40,7 @@ from graphc.loops import (
 )
 from graphc.loops_verify import verify_region
 from graphc.lower.blocks import Blocks, blocked_columns, blocked_rows, blocked_sums, dealt
+from graphc.lower.interchange import FEWEST_ROWS, by_rows, row_count
 from graphc.lower.memory import align, laid, prepared
 from graphc.lower.naming import Names
 from graphc.lower.rewriting import Rewriting
@@ -65,8 +66,12 @@ GATHERING = 128
 """So many rows surely repay gathering the columns they are multiplied by."""
 SHARES = 8
 """Into how many parts a product of few rows is cut."""
+SOME_ROWS = 8
+"""Of a number known only at run time, for a thread at a time."""
 FEWEST = 4
 """A loop with fewer iterations looks for more of them inside."""
+
+Blocked = Callable[[Contract, Blocks], Loop]
 
 
 def parallelise(program: Program, threads: int, free: Names, loop_names: Sequence[str]) -> Program:
@@ -78,7 +83,7 @@ def parallelise(program: Program, threads: int, free: Names, loop_names: Sequenc
     total = work(program.body, set(program.dims))
     if isinstance(total, int) and total < LEAST_REGION:
         return laid(program)
-    sharer = _Sharer(program, Memory.of(program, is_laid=False), free)
+    sharer = _Sharer(program, threads, Memory.of(program, is_laid=False), free)
     body = sharer.body(program.body, {})
     if not _is_shared(body):
         return laid(program)
@@ -104,6 +109,7 @@ def parallelise(program: Program, threads: int, free: Names, loop_names: Sequenc
 @dataclass(slots=True)
 class _Sharer:
     program: Program
+    threads: int
     memory: Memory
     free: Names
     parts: list[Buffer] = field(default_factory=list)
@@ -163,7 +169,9 @@ class _Sharer:
         if isinstance(cost, int) and cost < LEAST_LOOP:
             return self.alone(loop)
         few = isinstance(loop.extent, int) and loop.extent < FEWEST
-        ways = (self.across, self.within) if not few else (self.within, self.across)
+        ways = (self.across, self.inside_out, self.within)
+        if few:
+            ways = (self.inside_out, self.within, self.across)
         for way in ways:
             found = way(loop, extents)
             if found is not None:
@@ -194,6 +202,24 @@ class _Sharer:
             found = [dealt(loop)]
         self.private.append(split.private)
         return found
+
+    def inside_out(self, loop: Loop, extents: Extents) -> list[Stmt] | None:
+        """The rows that all iterations go over dealt out, each through all iterations."""
+        rows = row_count(loop)
+        if rows is None or set(names(rows)) - set(self.program.dims):
+            return None
+        each = -(-rows // self.threads) if isinstance(rows, int) else SOME_ROWS
+        if any(isinstance(x, Contract) and x.left.panel is not None for x in loop.body):
+            each = -(-each // ROW_PANEL) * ROW_PANEL
+        blocks = Blocks(self.variable("block"), max(each, FEWEST_ROWS), rows)
+        if blocks.count == 1:
+            return None
+        found = by_rows(loop, blocks)
+        split = split_of(found, self.memory)
+        if split is None or split.sums or split.arrays:
+            return None
+        self.private.append(split.private)
+        return [found]
 
     def sums(self, loop: Loop, split: Split, extents: Extents) -> list[Stmt] | None:
         sizes = [total.count for total in split.arrays.values()]
@@ -228,24 +254,30 @@ class _Sharer:
     def contract(self, stmt: Contract, extents: Extents) -> Stmt:
         """A product of matrices, its rows or columns dealt out."""
         cost = self.cost((stmt,), extents)
-        if not isinstance(cost, int) or cost >= LEAST_LOOP:
-            rows = _at_once(largest(stmt.rows, extents), ROWS, ROW_PANEL)
-            ways = []
-            if stmt.left.panel is None or rows % ROW_PANEL == 0:
-                ways.append((blocked_rows, Blocks(self.variable("block"), rows, stmt.rows)))
-            if stmt.by_dots or not stmt.right.taps:
-                most = largest(stmt.columns, extents)
-                wide = _at_once(most, COLUMNS, column_panel(stmt.dtype))
-                way = blocked_columns, Blocks(self.variable("block"), wide, stmt.columns)
-                # Of rows that nobody has counted, the last thread may have few.
-                uneven = not isinstance(largest(stmt.rows, extents), int)
-                first = uneven or _gathers(stmt, extents, SHARES * wide)
-                ways.insert(0 if first else len(ways), way)
-            for make, blocks in ways:
-                found = make(stmt, blocks)
-                if blocks.count != 1 and split_of(found, self.memory) == Split():
-                    return found
+        if isinstance(cost, int) and cost < LEAST_LOOP:
+            return Once((stmt,))
+        for make, blocks in self.blocked(stmt, extents):
+            found = make(stmt, blocks)
+            if blocks.count != 1 and split_of(found, self.memory) == Split():
+                return found
         return Once((stmt,))
+
+    def blocked(self, stmt: Contract, extents: Extents) -> list[tuple[Blocked, Blocks]]:
+        """How rows and columns may be divided, the better way first."""
+        found: list[tuple[Blocked, Blocks]] = []
+        most, block = largest(stmt.rows, extents), self.variable("block")
+        rows = _at_once(most, ROWS, ROW_PANEL)
+        if stmt.left.panel is None or rows % ROW_PANEL == 0:
+            found.append((blocked_rows, Blocks(block, rows, stmt.rows)))
+        panel = column_panel(stmt.dtype)
+        wide = _at_once(largest(stmt.columns, extents), COLUMNS, panel)
+        whole = stmt.right.panel is None or wide % panel == 0
+        if whole and (stmt.by_dots or not stmt.right.taps):
+            # Of rows that nobody has counted, the last thread may have few.
+            first = not isinstance(most, int) or _gathers(stmt, extents, SHARES * wide)
+            way = blocked_columns, Blocks(block, wide, stmt.columns)
+            found.insert(0 if first else len(found), way)
+        return found
 
     def alone(self, stmt: Stmt) -> list[Stmt]:
         """What is not dealt out: the first thread stores, all know the locals that it changes."""

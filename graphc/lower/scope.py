@@ -109,7 +109,7 @@ def plan_scope(
     called = {node: name or names.fresh() for node, name in called.items()}
     stored = needed.arrays(plan, outputs, called)
     regions = {
-        node: _plan_region(node, graph, stored, names, loop_names, tiles)
+        node: _plan_region(node, graph, stored, names, loop_names, tiles.inside)
         for node in plan.placed
         if isinstance(node.op.element, Region | Sequential)
     }
