@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from graphc.accesses import Access, accesses, apart, bare, joined, step_of
 from graphc.loops import (
@@ -187,7 +188,7 @@ def _used(stmt: Stmt) -> Iterator[str]:
                     0 if side.panel is None else side.panel,
                 ):
                     yield from names(size)
-            for size in (stmt.rows, stmt.columns, stmt.terms):
+            for size in (stmt.rows, stmt.columns, stmt.terms, *chain(*stmt.counted)):
                 yield from names(size)
 
 

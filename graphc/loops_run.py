@@ -9,7 +9,7 @@ errors here.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -251,7 +251,7 @@ class _Machine:
             spot = into[1] + i * into[2] + j * (into[3] if stmt.by_dots else 1)
             total = self.read(into[0], spot) if stmt.add else stmt.dtype.numpy.type(0)
             across, down = divmod(i, ROW_PANEL), divmod(j, width_of(stmt.dtype))
-            for p in range(terms):
+            for p in filter(self.counted(stmt), range(terms)):
                 at = left[1] + across[0] * row_panel + across[1] * left[2]
                 at += _tap(stmt.left.taps, p) if stmt.left.taps else p * left[3]
                 beside = right[1] + down[0] * column_panel + down[1] * right[2]
@@ -259,6 +259,19 @@ class _Machine:
                 product = np.multiply(self.read(left[0], at), self.read(right[0], beside))
                 total = np.add(total, product)
             self.store(into[0], spot, total)
+
+    def counted(self, stmt: Contract) -> Callable[[int], bool]:
+        """Whether a term counts."""
+        if not stmt.counted:
+            return lambda term: True
+        within = [range(self.size(a), self.size(b)) for a, b in stmt.counted]
+        counts = tuple(count for count, _ in stmt.right.taps)
+
+        def counts_in(term: int) -> bool:
+            place = np.unravel_index(term, counts)
+            return all(int(i) in inside for i, inside in zip(place, within, strict=True))
+
+        return counts_in
 
     def value(self, expr: Expr) -> Scalar:
         match expr:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 from graphc.barriers import lacking
 from graphc.dependence import Memory, split_of
@@ -118,7 +119,7 @@ class _Checker:
                     self.size(size, scope, stmt)
 
     def contract(self, stmt: Contract, scope: Scope) -> None:
-        for size in (stmt.rows, stmt.columns, stmt.terms):
+        for size in (stmt.rows, stmt.columns, stmt.terms, *chain(*stmt.counted)):
             self.size(size, scope, stmt)
         for side in (stmt.left, stmt.right, stmt.into):
             self.expr(Read(side.buffer, side.start, stmt.dtype), scope, stmt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from graphc.bounds import ROW_PANEL, column_panel
 from graphc.types import DType, Size
@@ -47,11 +48,20 @@ class Contract:
     right: Matrix
     into: Matrix
     add: bool
+    counted: tuple[tuple[Size, Size], ...] = ()
+    """Of each axis of the right's taps the first that counts and the one after the last: the others
+    lie outside of the image. Empty: all do."""
 
     @property
     def by_dots(self) -> bool:
         """Whether it multiplies rows of both operands term by term."""
         return bool(self.left.taps and self.right.taps)
+
+    @property
+    def along(self) -> tuple[int, ...]:
+        """How many terms of the left operand a step along each axis of taps leads past."""
+        counts = [count for count, _ in self.right.taps]
+        return tuple(prod(counts[k + 1 :]) for k in range(len(counts)))
 
     @property
     def row_panel(self) -> Size:

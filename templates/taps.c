@@ -2,23 +2,25 @@
 /*% for name, rows in [("wide", "ROWS_" + suffix), ("six", "6"), ("four", "4"), ("two", "2"), ("one", "1")] %*/
 /* c = a b for ${ rows } rows and two vectors of columns, summed in registers over all taps. */
 FUSED_${ suffix } static void taps_${ name }_${ suffix }(
-    const ${ T } *a, int64_t a_row, int64_t a_term, const ${ T } *b, int64_t count0, int64_t step0,
-    int64_t count1, int64_t step1, int64_t count2, int64_t step2, ${ T } *c, int64_t c_row)
+    const ${ T } *a, int64_t a_row, const ${ T } *b, int64_t count0, int64_t a_step0, int64_t step0,
+    int64_t count1, int64_t a_step1, int64_t step1, int64_t count2, int64_t a_step2, int64_t step2,
+    ${ T } *c, int64_t c_row)
 {
     lanes_${ suffix } sum[${ rows }][2] = {0};
     for (int64_t p = 0; p < count0; ++p)
         for (int64_t q = 0; q < count1; ++q) {
+            const ${ T } *weight = a + p * a_step0 + q * a_step1;
             const ${ T } *tap = b + p * step0 + q * step1;
             for (int64_t s = 0; s < count2; ++s) {
                 const lanes_${ suffix } first = *(const lanes_${ suffix } *)tap;
                 const lanes_${ suffix } second = *(const lanes_${ suffix } *)(tap + LANES_${ suffix });
                 UNROLL_${ suffix }
                 for (int r = 0; r < ${ rows }; ++r) {
-                    const ${ T } left = a[r * a_row];
+                    const ${ T } left = weight[r * a_row];
                     sum[r][0] += left * first;
                     sum[r][1] += left * second;
                 }
-                a += a_term;
+                weight += a_step2;
                 tap += step2;
             }
         }
@@ -32,12 +34,12 @@ FUSED_${ suffix } static void taps_${ name }_${ suffix }(
 /*% endfor %*/
 #endif
 /* c = a b, where the terms of b are the taps of a filter: count0 of them step0 apart, at each of
- * these count1, and so on. Columns of b and c lie side by side, at least a tile's width of them: the
+ * these count1, and so on; in a their weights are as many steps of its own apart. Columns of b and c lie side by side, at least a tile's width of them: the
  * last tile begins where it ends with them, and makes some once more. */
 static void contract_taps_${ suffix }(
-    int64_t rows, int64_t columns, const ${ T } *a, int64_t a_row, int64_t a_term, int64_t a_panel,
-    const ${ T } *b, int64_t count0, int64_t step0, int64_t count1, int64_t step1, int64_t count2,
-    int64_t step2, ${ T } *c, int64_t c_row)
+    int64_t rows, int64_t columns, const ${ T } *a, int64_t a_row, int64_t a_panel, const ${ T } *b,
+    int64_t count0, int64_t a_step0, int64_t step0, int64_t count1, int64_t a_step1, int64_t step1,
+    int64_t count2, int64_t a_step2, int64_t step2, ${ T } *c, int64_t c_row)
 {
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
     for (int64_t i = 0; i < rows;) {
@@ -53,22 +55,24 @@ static void contract_taps_${ suffix }(
                 : height == 6 ? taps_six_${ suffix }
                 : height == 4 ? taps_four_${ suffix }
                 : height == 2 ? taps_two_${ suffix } : taps_one_${ suffix })(
-                left, a_row, a_term, b + j, count0, step0, count1, step1, count2, step2, into, c_row);
+                left, a_row, b + j, count0, a_step0, step0, count1, a_step1, step1, count2, a_step2,
+                step2, into, c_row);
         }
         i += height;
     }
 #else
     for (int64_t i = 0; i < rows; ++i) {
-        const ${ T } *left =
+        const ${ T } *const left =
             a + i / ROW_PANEL_${ suffix } * a_panel + i % ROW_PANEL_${ suffix } * a_row;
         ${ T } *const into = c + i * c_row;
         for (int64_t j = 0; j < columns; ++j)
             into[j] = 0;
         for (int64_t p = 0; p < count0; ++p)
             for (int64_t q = 0; q < count1; ++q)
-                for (int64_t s = 0; s < count2; ++s, left += a_term)
+                for (int64_t s = 0; s < count2; ++s)
                     for (int64_t j = 0; j < columns; ++j)
-                        into[j] += *left * b[p * step0 + q * step1 + s * step2 + j];
+                        into[j] += left[p * a_step0 + q * a_step1 + s * a_step2]
+                            * b[p * step0 + q * step1 + s * step2 + j];
     }
 #endif
 }

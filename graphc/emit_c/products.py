@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from graphc.emit_c.expression import Printer
 from graphc.emit_c.functions import SUFFIX
 from graphc.matrices import MOST_TAPS, Contract, Matrix
-from graphc.types import Size
+from graphc.types import Size, maximum
 
 
 def product_call(p: Printer, stmt: Contract) -> str:
@@ -19,14 +21,28 @@ def product_call(p: Printer, stmt: Contract) -> str:
         b = _matrix(p, right, right.row, right_step)
         c = _matrix(p, into, into.row, into.term)
         return _call(p, stmt, "contract_dots", (*sizes, count, terms), *a, *b, *c, add)
-    a = _matrix(p, left, left.row, left.term, stmt.row_panel)
     c = _matrix(p, into, into.row)
     if right.taps:
-        taps = [*((1, 0),) * (MOST_TAPS - len(right.taps)), *right.taps]
-        b = _matrix(p, right, *(x for tap in taps for x in tap))
-        return _call(p, stmt, "contract_taps", sizes, *a, *b, *c)
+        return _by_taps(p, stmt, c)
+    a = _matrix(p, left, left.row, left.term, stmt.row_panel)
     b = _matrix(p, right, right.term, right.row, stmt.column_panel)
     return _call(p, stmt, "contract", (*sizes, stmt.terms), *a, *b, *c, add)
+
+
+def _by_taps(p: Printer, stmt: Contract, c: tuple[str, ...]) -> str:
+    """By the taps that count: how many along each axis, and the steps of both operands."""
+    left, right = stmt.left, stmt.right
+    taps: list[Size] = [1, 0, 0] * (MOST_TAPS - len(right.taps))
+    for k, (count, step) in enumerate(right.taps):
+        low, high = stmt.counted[k] if stmt.counted else (0, count)
+        along = left.term * stmt.along[k]
+        left = replace(left, start=left.start + low * along)
+        right = replace(right, start=right.start + low * step)
+        taps += [maximum(high - low, 0), along, step]
+    a = _matrix(p, left, left.row, stmt.row_panel)
+    b = _matrix(p, right)
+    counts = (p.size(x)[0] for x in taps)
+    return _call(p, stmt, "contract_taps", (stmt.rows, stmt.columns), *a, *b, *counts, *c)
 
 
 def _matrix(p: Printer, side: Matrix, *steps: Size) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from graphc.graph import Computed, Graph, Node, View, apply, rebuild
 from graphc.lower.panels import copied, packed
 from graphc.lower.steps import lies
 from graphc.lower.tiling import TILED, UNKNOWN, Tiling, block_of, count, is_tiled, sizes_of
-from graphc.lower.windowed import grouped, label_steps
+from graphc.lower.windowed import by_taps, grouped, label_steps
 from graphc.ops.reduce import subscripts
 from graphc.ops.shape import INPUT, TRANSPOSE
 from graphc.options import Tiles
@@ -39,6 +39,8 @@ def wants_copy(node: Node, found: Tiling, k: int) -> bool:
     if found.runs:
         along = label_steps(node, k)
         return along is None or along[found.runs[-1]] != 1
+    if found.clipped and k == found.right:
+        return False
     steps = lies(node, found, k)
     if steps is None:
         return True
@@ -85,6 +87,8 @@ def _bytes(node: Node, step: Size) -> int:
 def shrink(node: Node, found: Tiling) -> Tiling:
     """Groups so small that no copy of an operand is large: first labels become loops."""
     sizes = sizes_of(node)
+    if found.clipped or by_taps(node, found):
+        return found  # which add to nothing, and read no copy but of the filters
     for k in (found.right, found.left):
         while wants_copy(node, found, k):
             own = found.columns if k == found.right else found.rows
@@ -122,7 +126,9 @@ def lay_out(graph: Graph, tiles: Tiles, steady: Collection[Node] = ()) -> Graph:
             return node
         found = replace(found, alone=node.serial in alone, blocks=tiles.blocks)
         operands = tuple(
-            _through(x, stored, node, _is_early(node, found, k))
+            x
+            if found.clipped and k == found.right
+            else _through(x, stored, node, _is_early(node, found, k))
             for k, x in enumerate(node.operands)
         )
         node = replace(node, operands=operands)

@@ -80,7 +80,8 @@ class Rewriting:
             case Contract():
                 sizes = (self.size(stmt.rows), self.size(stmt.columns), self.size(stmt.terms))
                 sides = (self.matrix(stmt.left), self.matrix(stmt.right), self.matrix(stmt.into))
-                return Contract(stmt.dtype, *sizes, *sides, stmt.add)
+                counted = tuple((self.size(a), self.size(b)) for a, b in stmt.counted)
+                return Contract(stmt.dtype, *sizes, *sides, stmt.add, counted)
         return stmt
 
     def _inside(self, var: str, extent: Size) -> Rewriting:

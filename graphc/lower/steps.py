@@ -95,7 +95,7 @@ def groups_at(node: Node, found: Tiling) -> dict[int, Size]:
 def lies(node: Node, found: Tiling, k: int) -> Steps | None:
     """How operand k lies in memory as it is; None where tiles cannot read it so."""
     outer = {i: Dim.named(f"?{i}") for i in (*found.outer, *found.summed)}
-    flat = _flat(node.operands[k], side_index(node, found, k, outer))
+    flat = flat_at(node.operands[k], side_index(node, found, k, outer))
     if flat is None:
         return None
     sizes = sizes_of(node)
@@ -146,10 +146,10 @@ def reads_windows(x: Node) -> bool:
 def flat_of(node: Node, k: int) -> Size | None:
     """The flat index of operand k in its array, each label i at ``?i``; None if it is in none."""
     inputs, _ = subscripts(node.params)
-    return _flat(node.operands[k], tuple(Dim.named(f"?{i}") for i in inputs[k]))
+    return flat_at(node.operands[k], tuple(Dim.named(f"?{i}") for i in inputs[k]))
 
 
-def _flat(x: Node, at: Index) -> Size | None:
+def flat_at(x: Node, at: Index) -> Size | None:
     """The flat index of an element in the array that x is a view of, if there is one or will be:
     what is read through guards is stored (see `_through`)."""
     while isinstance(view := x.op.element, View):

@@ -8,6 +8,7 @@ from graphc import loops
 from graphc.bounds import ROW_PANEL, Extents
 from graphc.graph import Index, Node
 from graphc.loops import Contract, Expr, Literal, Loop, Matrix, Read, Stmt, Store
+from graphc.lower.clipped import clipped
 from graphc.lower.domain import tiled_axes
 from graphc.lower.index import simplify
 from graphc.lower.schedule import Placed
@@ -64,6 +65,8 @@ def write_tiled(
         counts = [*counts, product(sizes[i] for i in found.runs)]
         left = _matrix(sides[0], lambda flat: taps_of(flat, ROWS, within, counts))
         right = _matrix(sides[1], lambda flat: taps_of(flat, COLUMNS, within, counts))
+    elif found.clipped:
+        return _clipped(node, sides, into, within, loop_names)
     else:
         left = _matrix(sides[0], lambda flat: steps_of(flat, ROWS, ROW_PANEL, within, unit=False))
         right = _matrix(sides[1], lambda flat: right_steps(node, found, flat, within))
@@ -80,6 +83,36 @@ def write_tiled(
         return _plain(sides, into, within, loop_names, add, node)
     matrix = Matrix(into.buffer, place.start, place.across, place.term)
     return [Contract(node.dtype, rows, columns, terms, left, right, matrix, add)]
+
+
+def _clipped(
+    node: Node,
+    sides: Sequence[Expr],
+    into: Read,
+    within: Mapping[str, Size],
+    loop_names: Sequence[str],
+) -> list[Stmt]:
+    """The product by those taps that fall inside the image."""
+    found, sizes = tiling(node), sizes_of(node)
+    left = _matrix(sides[0], lambda flat: steps_of(flat, ROWS, ROW_PANEL, within, unit=False))
+    right = clipped(sides[1], within, [sizes[i] for i in found.terms])
+    row = _linear_in(into.index, ROWS, within)
+    if left is None or right is None or row is None:
+        return _plain(sides, into, within, loop_names, False, node)
+    start = substitute(into.index, {ROWS: 0, COLUMNS: 0})
+    image = Matrix(right.buffer, right.steps.start, 1, 0, None, right.steps.taps)
+    place = Matrix(into.buffer, start, row, 1)
+    rows, columns, terms = (within[name] for name in (ROWS, COLUMNS, TERMS))
+    return [Contract(node.dtype, rows, columns, terms, left, image, place, False, right.counted)]
+
+
+def _linear_in(index: Size, rows: str, within: Mapping[str, Size]) -> Size | None:
+    """The step along rows of a place whose columns lie side by side."""
+    index = simplify(index, within)
+    start = substitute(index, {rows: 0, COLUMNS: 0})
+    step = substitute(index, {rows: 1, COLUMNS: 0}) - start
+    linear = start + step * Dim.named(rows) + Dim.named(COLUMNS)
+    return step if linear == index else None
 
 
 def _matrix(read: Expr, find: Callable[[Size], Steps | None]) -> Matrix | None:

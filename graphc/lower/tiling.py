@@ -53,13 +53,20 @@ class Tiling:
     """Rows at a time, as `Tiles.blocks`."""
     steady: Labels = ()
     """Operands that are the same in all steps of a scan around; not kept with the node."""
+    clipped: bool = False
+    """Whether the right operand is read where an image lies, without the zeros around it."""
 
     def params(self) -> dict[str, Labels | int]:
         """The same as parameters of a node."""
         sides = (self.left, self.right)
         groups = (sides, self.rows, self.columns, self.terms, self.outer, self.summed, self.runs)
         named = {f"tiling_{name}": labels for name, labels in zip(GROUPS, groups, strict=True)}
-        return {**named, "tiling_alone": self.alone, "tiling_blocks": self.blocks}
+        return {
+            **named,
+            "tiling_alone": self.alone,
+            "tiling_blocks": self.blocks,
+            "tiling_clipped": self.clipped,
+        }
 
 
 def is_tiled(node: Node) -> bool:
@@ -73,7 +80,10 @@ def tiling(node: Node) -> Tiling:
     )
     alone = bool(node.params["tiling_alone"])
     blocks = count_of(node.params, "tiling_blocks")
-    return Tiling(left, right, rows, columns, terms, outer, summed, runs, alone, blocks)
+    clipped = bool(node.params["tiling_clipped"])
+    return Tiling(
+        left, right, rows, columns, terms, outer, summed, runs, alone, blocks, clipped=clipped
+    )
 
 
 def sizes_of(node: Node) -> dict[int, Size]:

@@ -73,6 +73,8 @@ def _read(body: tuple[Stmt, ...]) -> Iterator[str]:
                     0 if side.panel is None else side.panel,
                 ):
                     yield from names(size)
+            for size in (size for pair in stmt.counted for size in pair):
+                yield from names(size)
         for value in values(stmt):
             for part in parts(value):
                 match part:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from graphc.graph import Node
+from graphc.lower.clipped import by_clipped_taps
 from graphc.lower.index import simplify
 from graphc.lower.steps import flat_of, lies, reads_windows
 from graphc.lower.tiling import (
@@ -42,7 +43,7 @@ def grouped(node: Node) -> Tiling | None:
     if found is None:
         return _narrow(node)
     if reads_windows(node.operands[found.right]):
-        narrow = _by_taps(node, found)
+        narrow = by_clipped_taps(node, found) or _by_taps(node, found)
         if narrow is not None:
             return narrow
     for side in (found.right, found.left):
@@ -76,6 +77,14 @@ def _by_taps(node: Node, found: Tiling) -> Tiling | None:
         outer = tuple(i for i in output if i in (*found.outer, found.columns[0]))
         found = replace(found, outer=outer, columns=found.columns[1:])
     return None
+
+
+def by_taps(node: Node, found: Tiling) -> bool:
+    """Whether the terms of the right operand lie along several axes."""
+    if found.runs or not reads_windows(node.operands[found.right]):
+        return False
+    steps = lies(node, found, found.right)
+    return steps is not None and bool(steps.taps)
 
 
 def _by_dots(node: Node, found: Tiling, right: int) -> Tiling | None:
