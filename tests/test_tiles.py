@@ -269,6 +269,20 @@ def test_pieces_that_fit_into_heads_lie_side_by_side():
     np.testing.assert_allclose(kernel(x, y), gradient(x, y), rtol=1e-4, atol=1e-4)
 
 
+def test_whole_panels_within_heads_are_copied_in_rows():
+    """A panel has 32 columns, a head 64: no column of a panel needs to be told its head."""
+
+    def gradient(x, y):
+        return x.T @ np.swapaxes(y, 0, 1).reshape(len(x), -1)
+
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=s).astype(np.float32) for s in ((128, 128), (2, 128, 64)))
+    kernel = graphc.compile(gradient, x, y)
+    assert "_pack[" in kernel.source
+    assert not re.search(r"\+ \w+\) [/%] 64", kernel.source), kernel.source
+    np.testing.assert_allclose(kernel(x, y), gradient(x, y), rtol=1e-4, atol=1e-4)
+
+
 def test_divisions_in_units_of_a_common_divisor():
     i, j, k = (Dim.named(x) for x in "ijk")
     extents = {"i": 5, "j": 3, "k": 4}

@@ -72,7 +72,10 @@ class _Cutter:
         return tuple(found)
 
     def loop(self, loop: Loop, extents: Extents) -> Iterator[Stmt]:
-        loop = replace(loop, extent=simplify(loop.extent, extents))  # of panels that are all whole
+        extent = simplify(loop.extent, extents)
+        if extent != loop.extent:  # of panels that are all whole: that may decide divisions
+            body = Rewriting({}, {}, {**extents, loop.var: extent}).body(loop.body)
+            loop = replace(loop, extent=extent, body=body)
         pieces = _pieces(loop, extents)
         if pieces:
             yield from self.body(tuple(pieces), extents)
