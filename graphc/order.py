@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, Self, TypeVar
 
@@ -40,21 +40,41 @@ def walk(outputs: Iterable[T]) -> Sequence[T]:
 
 
 def _ordered(nodes: Sequence[T]) -> Iterator[T]:
-    """The same where a node may be made earlier than its operands."""
-    waiting: dict[T, int] = {}
-    users: dict[T, list[T]] = {}
-    for node in nodes:
-        operands = node.operands
-        needed = set(operands) if len(operands) > 1 else operands
-        waiting[node] = len(needed)
-        for operand in needed:
-            users.setdefault(operand, []).append(node)
-    tie = itertools.count()
-    ready = [(node.serial, next(tie), node) for node in nodes if not waiting[node]]
-    while ready:  # in order, and so a heap
-        node = heapq.heappop(ready)[2]
-        yield node
-        for user in users.get(node, ()):
-            waiting[user] -= 1
-            if not waiting[user]:
-                heapq.heappush(ready, (user.serial, next(tie), user))
+    """The same where a node may be made earlier than its operands: few are, and they wait."""
+    done: dict[T, int] = {}  # in the order in which they come
+    missing: dict[T, int] = {}
+    users: dict[T, list[tuple[int, T]]] = {}  # those that wait
+    # Of what was made at one time that comes first which was ready first.
+    ready: list[tuple[int, int, int, T]] = []
+
+    def finish(node: T) -> None:
+        done[node] = len(done)
+        for place, user in users.pop(node, ()):
+            missing[user] -= 1
+            if not missing[user]:
+                heapq.heappush(ready, (user.serial, done[node], place, user))
+
+    def finish_before(serial: float) -> Iterator[T]:
+        while ready and ready[0][0] < serial:
+            node = heapq.heappop(ready)[3]
+            finish(node)
+            yield node
+
+    for place, node in enumerate(nodes):
+        serial, operands = node.serial, node.operands
+        if ready:
+            yield from finish_before(serial)
+        late = [x for x in operands if x not in done]
+        if late:
+            late = [*dict.fromkeys(late)]
+            missing[node] = len(late)
+            for x in late:
+                users.setdefault(x, []).append((place, node))
+        elif ready or (place + 1 < len(nodes) and nodes[place + 1].serial == serial):
+            heapq.heappush(
+                ready, (serial, max([done[x] for x in operands], default=-1), place, node)
+            )
+        else:
+            finish(node)
+            yield node
+    yield from finish_before(math.inf)

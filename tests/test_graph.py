@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -180,3 +180,32 @@ def test_parameters_with_dimensions_are_fixed() -> None:
         "shape": (4, (2, 3)),
         "name": "a",
     }
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    serial: int
+    operands: tuple[Made, ...]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_walk_takes_the_earliest_of_what_is_ready(seed: int) -> None:
+    """Where nodes were made before their operands too, or several at one time."""
+    made = random.Random(seed)
+    nodes: list[Made] = []
+    for k in range(30):
+        operands = tuple(made.choice(nodes) for _ in range(made.randrange(4))) if nodes else ()
+        early = made.random() < 0.2
+        nodes.append(Made(made.randrange(10) if seed % 2 else k - 5 * early, operands))
+    order = walk(nodes[-3:])
+    assert len(set(order)) == len(order)
+    done: dict[Made, int] = {}
+    since: dict[Made, int] = {}
+    for node in order:
+        for x in order:
+            if x not in since and all(y in done for y in x.operands):
+                since[x] = len(done)
+        ready = [x for x in since if x not in done]
+        first = min((x.serial, since[x]) for x in ready)
+        assert (node.serial, since[node]) == first
+        done[node] = len(done)
