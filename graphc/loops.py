@@ -8,11 +8,12 @@ evaluates it without a compiler.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 from graphc.matrices import Contract as Contract
 from graphc.matrices import Matrix as Matrix
+from graphc.packing import Packed
 from graphc.sites import Site
 from graphc.types import DType, Shape, Size, TensorType, bool_, int64
 
@@ -204,9 +205,10 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Program:
+class Program(Packed):
     """One C function: inputs, run-time dimensions, outputs, then the workspace."""
 
+    large: ClassVar[tuple[str, ...]] = ("tables", "buffers", "body")
     name: str
     doc: str
     inputs: tuple[Argument, ...]
@@ -220,11 +222,16 @@ class Program:
     trap: str = ""
     """The parameter that tells where the first nan or infinity was made; "": none is watched."""
     sites: tuple[Site, ...] = ()
+    threads: int = field(init=False)
+    """How many threads may run it."""
+    loops: bool = field(init=False)
+    """Whether it is more than straight code."""
 
-    @property
-    def threads(self) -> int:
-        """How many threads may run it."""
-        return max((s.threads for s in self.body if isinstance(s, Parallel)), default=1)
+    def __post_init__(self) -> None:
+        threads = max((s.threads for s in self.body if isinstance(s, Parallel)), default=1)
+        object.__setattr__(self, "threads", threads)
+        loops = any(isinstance(stmt, Loop | Parallel) for stmt in self.body)
+        object.__setattr__(self, "loops", loops)
 
     def __str__(self) -> str:
         return format_program(self)

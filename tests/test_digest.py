@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,20 @@ def test_rules_of_others_are_not_kept(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(resources, "bytecode_folder", lambda: tmp_path)
     recall([Rule("mine", lambda x: x + 0, lambda x: x)])
     assert not list(tmp_path.iterdir())
+
+
+def test_the_statements_of_a_kept_program_are_read_when_asked_for() -> None:
+    program, _ = api.in_c(graphc.trace(lambda x: np.cumsum(np.tanh(x)), graphc.float64["n"]))
+    copy = pickle.loads(pickle.dumps(program))
+    assert (copy.inputs, copy.dims, copy.threads, copy.loops) == (
+        program.inputs, ("n",), 1, True,
+    )  # fmt: skip
+    for name in ("tables", "buffers", "body"):
+        with pytest.raises(AttributeError):
+            object.__getattribute__(copy, name)
+    assert copy.body == program.body
+    assert object.__getattribute__(copy, "buffers") == program.buffers
+    assert str(pickle.loads(pickle.dumps(program))) == str(program)
+    assert replace(pickle.loads(pickle.dumps(program)), name="other").body == program.body
+    with pytest.raises(AttributeError, match="'Program' has no attribute 'bodies'"):
+        _ = copy.bodies

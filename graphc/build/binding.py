@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from graphc.errors import BuildError
-from graphc.loops import Argument, Loop, Parallel, Program
+from graphc.loops import Argument, Program
 from graphc.resources import render, template_folder
 from graphc.types import Atom, Dim, Size, names
 
@@ -130,11 +130,7 @@ def bind(program: Program) -> Binding:
 
     inputs, outputs = tuple(map(slot, program.inputs)), tuple(map(slot, program.outputs))
     workspace = size(program.workspace)
-    releases = bool(
-        workspace
-        or any(sizes for _, sizes in (*inputs, *outputs))
-        or any(isinstance(stmt, Loop | Parallel) for stmt in program.body)
-    )
+    releases = bool(workspace or any(sizes for _, sizes in (*inputs, *outputs)) or program.loops)
     called = [x.name for x in program.inputs]
     homes = tuple(called.index(y.home) if y.home else -1 for y in program.outputs)
     if program.trap:
