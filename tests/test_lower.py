@@ -19,7 +19,7 @@ from graphc.lower import lower
 from graphc.passes import optimize
 from graphc.trace import trace_function
 from graphc.transform import grad, value_and_grad
-from graphc.types import float32, float64, int64
+from graphc.types import Dim, float32, float64, int64
 
 F = float64
 
@@ -218,6 +218,16 @@ def test_what_lies_side_by_side_has_a_loop_each() -> None:
     assert (nesting(found.body), applied(found, "select")) == ("20 30", 0)
     named = program(lambda x, y: np.concatenate([x, y]) * 2, F["n"], F["m"])
     assert (nesting(named.body), applied(named, "select")) == ("n m", 0)
+
+
+def test_a_sum_over_what_lies_side_by_side_has_a_loop_each() -> None:
+    def products(x: Any, y: Any, w: Any) -> Any:
+        return w @ np.concatenate([x, y])
+
+    found = program(products, F[20], F[30], F[3, 50])
+    assert (nesting(found.body), applied(found, "select")) == ("3[20 30]", 0)
+    named = program(products, F["n"], F["m"], F[3, Dim.named("n") + Dim.named("m")])
+    assert (nesting(named.body), applied(named, "select")) == ("3[n m]", 0)
 
 
 def test_few_elements_side_by_side_keep_one_loop() -> None:

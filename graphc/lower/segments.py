@@ -16,8 +16,10 @@ from dataclasses import dataclass, replace
 from graphc.bounds import Extents
 from graphc.loops import (
     Apply,
+    Assign,
     Comment,
     Contract,
+    Declare,
     Expr,
     If,
     Let,
@@ -110,7 +112,8 @@ class _Cutter:
 def _pieces(loop: Loop, extents: Extents) -> list[Stmt]:
     """The loop cut where its choices change, or where whole panels end; none where that does not
     pay."""
-    if not all(isinstance(s, Let | Store | Comment | Loop) for s in statements(loop.body)):
+    plain = Let | Declare | Assign | Store | Comment | Loop  # which take turns as before
+    if not all(isinstance(s, plain) for s in statements(loop.body)):
         return []
     choices = {b for value in _values(loop.body) for b in _boundaries(value, loop.var)}
     panels = {b for s in statements(loop.body) if isinstance(s, Loop) for b in _ends(s, loop.var)}
