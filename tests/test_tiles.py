@@ -223,6 +223,24 @@ def test_a_turned_product_may_be_a_result():
         np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
+@pytest.mark.parametrize("threads", [None, 1, 2])
+@pytest.mark.parametrize("columns", [2, 3, 4])
+def test_a_few_columns_of_rows_side_by_side_are_made_as_rows(columns, threads):
+    def both(x, d, w):
+        return x.T @ d, w - 0.1 * (x.T @ (d * d))
+
+    types = float64["n", 70], float64["n", columns], float64[70, columns]
+    program = lowered(lambda x, d: x.T @ d, *types[:2])
+    assert [x.shape for x in program.buffers] == [(columns, 70)]
+    inner = [x for x in statements(program.body) if isinstance(x, Loop) and x.extent == 70]
+    assert inner or any(isinstance(x, Contract) for x in statements(program.body))
+    kernel = graphc.compile(both, *types, threads=threads)
+    for n in (0, 1, 7, 400):
+        arrays = rng.random((n, 70)), rng.random((n, columns)), rng.random((70, columns))
+        for got, want in zip(kernel(*arrays), both(*arrays), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
 @pytest.mark.parametrize(("group", "width"), [(7, 12), (12, 12), (40, 16), (1, 16)])
 def test_panels_hold_what_was_packed(group, width):
     x = rng.normal(size=(2, group, 3, 5))
