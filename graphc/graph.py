@@ -11,7 +11,7 @@ import itertools
 import operator
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Union
 
@@ -19,6 +19,7 @@ from graphc.attributes import Array as Array
 from graphc.attributes import Constant as Constant
 from graphc.attributes import Source as Source
 from graphc.errors import GraphcError, VerifyError
+from graphc.frozen import dataclass
 from graphc.loops import Expr
 from graphc.order import walk as walk
 from graphc.types import DType, Shape, Size, TensorType

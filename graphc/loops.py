@@ -8,9 +8,10 @@ evaluates it without a compiler.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar
 
+from graphc.frozen import dataclass
 from graphc.matrices import Contract as Contract
 from graphc.matrices import Matrix as Matrix
 from graphc.packing import Packed

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 from graphc.bounds import ROW_PANEL, column_panel
+from graphc.frozen import dataclass
 from graphc.types import DType, Size
 
 MOST_TAPS = 3

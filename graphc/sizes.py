@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from graphc.errors import ShapeError
+from graphc.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)
