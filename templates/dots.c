@@ -1,6 +1,8 @@
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
 #if defined(__AVX512F__)
 enum { DOTS_${ suffix } = 6 }; /* columns at a time */
+#elif defined(__AVX__)
+enum { DOTS_${ suffix } = 4 };
 #else
 enum { DOTS_${ suffix } = 3 };
 #endif
@@ -9,6 +11,8 @@ typedef ${ "int32_t" if f else "int64_t" } mask_${ suffix } __attribute__((
 
 /*% for columns in range(1, 7) %*/
 /*% if columns == 4 %*/
+#if defined(__AVX__)
+/*% elif columns == 5 %*/
 #if defined(__AVX512F__)
 /*% endif %*/
 /* The products of three rows of a and ${ columns } of b, in lanes: count runs of terms. */
@@ -27,6 +31,9 @@ FUSED_${ suffix } static void dots_${ columns }_${ suffix }(
             UNROLL_${ suffix }
             for (int q = 0; q < ${ columns }; ++q) {
                 const lanes_${ suffix } right = *(const lanes_${ suffix } *)(b + q * b_row + p);
+/*% if columns != 4 %*/ /*# where AVX has no register left for it #*/
+                __asm__("" : : : "memory"); /* or each product reads it once more */
+/*% endif %*/
                 UNROLL_${ suffix }
                 for (int r = 0; r < 3; ++r)
                     sum[r][q] += left[r] * right;
@@ -58,6 +65,7 @@ FUSED_${ suffix } static void dots_${ columns }_${ suffix }(
 /*% endfor %*/
 #endif
 #endif
+#endif
 /* c = a b^T, or c += a b^T: each row of a by each row of b. The terms of a row are `count` runs of
  * neighbours, at least as many as there are lanes, each run a step from the one before. */
 static void contract_dots_${ suffix }(
@@ -81,12 +89,15 @@ static void contract_dots_${ suffix }(
                 ${ T } part[3 * DOTS_${ suffix }][LANES_${ suffix }];
             } sum;
             (wide == 1 ? dots_1_${ suffix } : wide == 2 ? dots_2_${ suffix }
+#if defined(__AVX__)
+                : wide == 4 ? dots_4_${ suffix }
+#endif
 #if defined(__AVX512F__)
-                : wide == 4 ? dots_4_${ suffix } : wide == 5 ? dots_5_${ suffix }
-                : wide == 6 ? dots_6_${ suffix }
+                : wide == 5 ? dots_5_${ suffix } : wide == 6 ? dots_6_${ suffix }
 #endif
                 : dots_3_${ suffix })(
-                count, terms, rest, a + i * a_row, height == 3 ? a_row : 0, a_step, b + j * b_row, b_row, b_step, sum.lanes);
+                count, terms, rest, a + i * a_row, height == 3 ? a_row : 0, a_step,
+                b + j * b_row, b_row, b_step, sum.lanes);
             for (int64_t r = k - i; r < height; ++r)
                 for (int64_t q = 0; q < wide; ++q) {
                     ${ T } *const part = sum.part[r * DOTS_${ suffix } + q];
