@@ -13,7 +13,7 @@ import pytest
 from c_tools import STRICT
 
 import graphc
-from graphc import emit_c, emit_dot
+from graphc import emit_c, emit_dot, loops_verify
 from graphc.build.compiler import find_compiler
 from graphc.emit_dot import Heat
 from graphc.emit_dot.kernels import warm
@@ -21,6 +21,7 @@ from graphc.errors import ArgumentError
 from graphc.kernel import limits as machine
 from graphc.kernel.limits import BYTES, Limits
 from graphc.kernel.profiling import SECONDS, Profile, Row, instrumented
+from graphc.loops import Barrier, Once, Parallel, Stmt, Store
 from graphc.loops_run import run
 from graphc.loops_traffic import traffic
 
@@ -78,7 +79,7 @@ def test_flops_are_those_of_the_kernel() -> None:
 def test_the_variant_computes_the_same() -> None:
     kernel = graphc.compile(step, *TYPES)
     sections = emit_dot.sections(kernel.program)
-    timed = instrumented(kernel.program, [x.body for x in sections])
+    timed = instrumented(kernel.program, [x.whole for x in sections])
     assert [a.name for a in timed.outputs][:-1] == [a.name for a in kernel.program.outputs]
     assert timed.outputs[-1].name == SECONDS
     source = emit_c.emit(timed).source
@@ -88,7 +89,7 @@ def test_the_variant_computes_the_same() -> None:
 
 def test_the_variant_is_clean(tmp_path: Path) -> None:
     kernel = graphc.compile(step, *TYPES)
-    timed = instrumented(kernel.program, [x.body for x in emit_dot.sections(kernel.program)])
+    timed = instrumented(kernel.program, [x.whole for x in emit_dot.sections(kernel.program)])
     unit = emit_c.emit(timed)
     (tmp_path / f"{unit.name}.h").write_text(unit.header)
     (tmp_path / f"{unit.name}.c").write_text(unit.source)
@@ -116,13 +117,47 @@ def test_pytrees_numbers_and_levels() -> None:
         assert (row.flops, row.bytes, row.part) == (1000, 8000, "forward")
 
 
+@pytest.mark.usefixtures("fixed")
+def test_threads_meet_before_each_reading() -> None:
+    types = (TYPES[0], *(graphc.float64[9000, k] for k in (40, 30)))
+    one, two = (graphc.compile(step, *types, threads=k) for k in (1, 2))
+    sections = emit_dot.sections(two.program)
+    timed = instrumented(two.program, [x.whole for x in sections])
+    loops_verify.verify(timed)
+    (region,) = timed.body
+    assert isinstance(region, Parallel)
+    readings = [
+        k for k, s in enumerate(region.body) if isinstance(s, Once) and s.body[0] in clocks(s)
+    ]
+    assert len(readings) == len(sections) + 2 > 4
+    assert all(isinstance(region.body[k - 1], Barrier) for k in readings)
+    found = two.profile(*given(9000))
+    assert [row.number for row in found.rows] == list(range(1, len(sections) + 1))
+    assert any("d_w" in row.title for row in found.rows)
+    assert sum(row.flops for row in found.rows) == two.flops
+    assert str(found).endswith("first cache; fractions are of 2 such cores.")
+    for row in found.rows:
+        if row.seconds > 1e-6:
+            assert row.of_peak == pytest.approx(row.flops / row.seconds / (2 * 50e9))
+    assert "such cores" not in str(one.profile(*given(9000)))
+
+
+def clocks(stmt: Once) -> list[Stmt]:
+    return [s for s in stmt.body if isinstance(s, Store) and s.buffer == SECONDS]
+
+
+def test_the_picture_of_kernels_for_threads_shows_their_loops() -> None:
+    types = (TYPES[0], *(graphc.float64[9000, k] for k in (40, 30)))
+    one, two = (graphc.compile(step, *types, threads=k) for k in (1, 2))
+    titles = [emit_dot.titles(x.program, ["d_w", "y"]) for x in (one, two)]
+    assert titles[0] == titles[1]
+    assert len(titles[0]) > 2
+
+
 def test_what_cannot_be_profiled() -> None:
     kernel = graphc.compile(lambda x: np.log(x), graphc.float64, trap_nans=True, name="watched")
     with pytest.raises(ArgumentError, match=r"watched watches for nans, .* without trap_nans"):
         kernel.profile(1.0)
-    team = graphc.compile(step, TYPES[0], *(graphc.float64[9000, k] for k in (40, 30)), threads=2)
-    with pytest.raises(ArgumentError, match=r"step runs on 2 threads, .* compiled without threads"):
-        team.profile(*given(9000))
     plain = graphc.compile(lambda x: np.log(x), graphc.float64[3], name="plain")
     with pytest.raises(ArgumentError, match="of plain has 2 elements, not the 3 of its type"):
         plain.profile(np.ones(2))

@@ -9,6 +9,7 @@ from graphc.emit_dot.words import number
 from graphc.loops import (
     Apply,
     Assign,
+    Barrier,
     Comment,
     Contract,
     Declare,
@@ -17,6 +18,8 @@ from graphc.loops import (
     Literal,
     Local,
     Loop,
+    Once,
+    Parallel,
     Position,
     Program,
     Read,
@@ -51,6 +54,8 @@ class Section:
     notes: list[str] = field(default_factory=list)
     """The equations the program's comments give for it."""
     body: list[Stmt] = field(default_factory=list)
+    whole: list[Stmt] = field(default_factory=list)
+    """The same as they stand in the program, where one thread may run some and all may meet."""
 
     def loops(self) -> list[Loop | Contract]:
         """The outermost loops that compute something, and products of matrices."""
@@ -116,8 +121,11 @@ def sections(program: Program) -> list[Section]:
     another one, and a statement after a nest unless it finishes what that one summed.
     """
     found = [Section(("forward",))]
-    for stmt in program.body:
+    for stmt in region_of(program):
         current = found[-1]
+        if isinstance(stmt, Barrier):
+            current.whole.append(stmt)
+            continue
         if isinstance(stmt, Comment):
             announced = parts_of(stmt.text)
             if current.body:
@@ -128,11 +136,21 @@ def sections(program: Program) -> list[Section]:
             else:
                 current.notes.append(stmt.text)
             continue
-        if current.body and begins(stmt, current):
+        inner = stmt.body if isinstance(stmt, Once) else (stmt,)
+        if current.body and begins(inner[0], current):
             current = Section(current.parts)
             found.append(current)
-        current.body.append(stmt)
+        current.body += inner
+        current.whole.append(stmt)
     return [x for x in found if x.body]
+
+
+def region_of(program: Program) -> tuple[Stmt, ...]:
+    """The program's statements, or those that each of its threads runs."""
+    match program.body:
+        case (Parallel(_, _, body),):
+            return body
+    return program.body
 
 
 def begins(stmt: Stmt, current: Section) -> bool:

@@ -208,24 +208,20 @@ class Kernel:
 
         A variant of the C that reads a clock around each nest runs for a third of a second. Each
         row has time, FLOPs, bytes, and the fractions of what one core of this machine can do,
-        which is measured once. Nanoseconds of straight code are as good as the clock.
+        which is measured once, or as many as there are threads: they meet before each reading.
+        Nanoseconds of straight code are as good as the clock.
 
         Returns:
             A `Profile`: ``print`` it, read its `rows`, or ``draw(path)`` the nests by their heat.
 
         Raises:
-            ArgumentError: as a call; or the kernel watches for nans, or runs on several threads.
+            ArgumentError: as a call; or the kernel watches for nans.
         """
         program = self.program
         if program.trap:
             raise ArgumentError(
                 f"{self.name} watches for nans, and its profile would be of that; compile it "
                 "without trap_nans"
-            )
-        if program.threads > 1:
-            raise ArgumentError(
-                f"{self.name} runs on {program.threads} threads, whose clocks would tell of one "
-                "another; profile it compiled without threads"
             )
         inputs = convert(program, self._solutions, self._leaves(args, kwargs))
         dims = dimensions(program, self._solutions, inputs)

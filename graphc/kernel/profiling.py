@@ -14,7 +14,19 @@ from graphc.build import caller, load
 from graphc.emit_dot import Heat
 from graphc.graph import Graph
 from graphc.kernel.limits import Limits, limits
-from graphc.loops import Apply, Argument, Literal, Program, Stmt, Store, statements, values
+from graphc.loops import (
+    Apply,
+    Argument,
+    Barrier,
+    Literal,
+    Once,
+    Parallel,
+    Program,
+    Stmt,
+    Store,
+    statements,
+    values,
+)
 from graphc.loops_traffic import traffic
 from graphc.options import Options
 from graphc.types import evaluate, float64
@@ -42,10 +54,10 @@ class Row:
     bytes: int
     """Of arrays, each element once as read and once as written; see `graphc.loops_traffic`."""
     of_peak: float
-    """flops a second, as a fraction of what one core can do in this dtype; 0 for what is too short
-    to have a rate."""
+    """flops a second, as a fraction of what the core of each thread can do in this dtype; 0 for
+    what is too short to have a rate."""
     of_bandwidth: float
-    """bytes a second, as a fraction of what one core can move of so much data."""
+    """bytes a second, as a fraction of what one core can move of so much data, for each thread."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,8 @@ class Profile:
         lines = [heads, *map(_cells, self.rows), _cells(self.total)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         shown = ["  ".join(_aligned(k, x, widths[k]) for k, x in enumerate(x)) for x in lines]
+        threads = self.program.threads
+        team = f"; fractions are of {threads} such cores" if threads > 1 else ""
         peak = " and ".join(
             f"{value / 1e9:.0f} GFLOP/s of {name}" for name, value in self.limits.flops.items()
         )
@@ -78,7 +92,7 @@ class Profile:
                 f"{self.name}: {_lap(self.seconds)} a call, median of {self.calls}",
                 *(line.rstrip() for line in shown),
                 f"One core does {peak}, and moves {self.limits.bandwidth[-1] / 1e9:.0f} GB/s from "
-                f"memory, {self.limits.bandwidth[0] / 1e9:.0f} GB/s in its first cache.",
+                f"memory, {self.limits.bandwidth[0] / 1e9:.0f} GB/s in its first cache{team}.",
             ]
         )
 
@@ -114,7 +128,7 @@ def profile(
     """Runs the variant on `inputs`, which are as the C takes them."""
     plain = graph if isinstance(graph, Graph) else Graph(program.name, (), (), ())
     sections = emit_dot.sections(program)
-    timed = instrumented(program, [x.body for x in sections])
+    timed = instrumented(program, [x.whole for x in sections])
     run = caller().Caller()
     load(emit_c.emit(timed), timed, replace(options, optimize=options.optimize or 2)).prepare(
         run, True
@@ -145,14 +159,19 @@ def profile(
 
 
 def instrumented(program: Program, sections: Sequence[Sequence[Stmt]]) -> Program:
-    """The program with one more output: what the clock says before and after each section."""
+    """The program with one more output: what the clock says before and after each section, when
+    all its threads have come so far."""
+    team = next((stmt for stmt in program.body if isinstance(stmt, Parallel)), None)
 
-    def lap(k: int) -> Stmt:
-        return Store(SECONDS, k, Apply("clock", (), float64))
+    def lap(k: int) -> tuple[Stmt, ...]:
+        read = Store(SECONDS, k, Apply("clock", (), float64))
+        return (read,) if team is None else (Barrier(), Once((read,)), Barrier())
 
-    body: list[Stmt] = [lap(0), lap(1)]
+    body = [*lap(0), *lap(1)]
     for k, section in enumerate(sections, 2):
-        body += [*section, lap(k)]
+        body += [*section, *lap(k)]
+    if team is not None:
+        body = [replace(team, body=tuple(body))]
     output = Argument(SECONDS, float64[len(sections) + 2], SECONDS)
     return replace(program, outputs=(*program.outputs, output), body=tuple(body))
 
@@ -169,11 +188,11 @@ def _row(
 ) -> Row:
     flops = evaluate(loops_count.flops(replace(program, body=tuple(body))), dims)
     moved = traffic(program, body, dims)
-    peak = found.flops["float32" if _is_narrow(body) else "float64"]
+    peak = found.flops["float32" if _is_narrow(body) else "float64"] * program.threads
     rate = 1 / seconds if seconds >= CLOCK else 0.0
     return Row(
         number, title, part, seconds, 0.0, flops, moved,
-        flops * rate / peak, moved * rate / found.bandwidth_for(moved),
+        flops * rate / peak, moved * rate / found.bandwidth_for(moved) / program.threads,
     )  # fmt: skip
 
 
