@@ -9,6 +9,8 @@ from graphc.types import FUNCTIONS, Atom, Dim, DType, Size
 Extents = Mapping[str, Size]
 
 ROW_PANEL = 12
+SHORTEST_VECTOR = 8
+"""Iterations of a loop that is worth vectorising, with functions that are made for it."""
 
 
 def column_panel(dtype: DType) -> int:

@@ -7,6 +7,8 @@ indices. A matrix product does two for each of its terms.
 
 from __future__ import annotations
 
+from functools import reduce
+
 from graphc.loops import (
     Apply,
     Contract,
@@ -20,7 +22,7 @@ from graphc.loops import (
     children,
     values,
 )
-from graphc.types import Atom, Dim, Size, maximum, names, substitute
+from graphc.types import Atom, Dim, Func, Size, maximum, minimum, names, substitute
 
 FREE = frozenset({"select", "cast"})
 """What only moves floating-point numbers."""
@@ -66,8 +68,10 @@ def _statement(stmt: Stmt) -> Size:
 
 
 def _blocks_of(loop: Loop, inside: Size) -> Size | None:
-    """What a loop over blocks counts: together they have all the rows. None for another loop."""
+    """What a loop over blocks counts: together they have all the rows, and of what else differs
+    each as much as the first. None for another loop."""
     total: Size = 0
+    is_blocked = uneven = False
     for monomial, c in inside.terms if isinstance(inside, Dim) else (((), inside),):
         times, rows = Dim.of({(): c}), None
         for atom in monomial:
@@ -76,21 +80,31 @@ def _blocks_of(loop: Loop, inside: Size) -> Size | None:
                 times = times * Dim.of({(atom,): 1})
             else:
                 rows = found
+        is_blocked |= rows is not None
         if loop.var in names(times):
-            return None
+            uneven = True
+            times = substitute(times, {loop.var: 0})
         total = total + times * (loop.extent if rows is None else rows)
-    return total
+    return None if uneven and not is_blocked else total
 
 
 def _all_rows(atom: Atom, var: str) -> Size | None:
-    """n, of min(n - 48 i, 48): the rows of block i."""
-    if isinstance(atom, str) or atom.kind != "min":
+    """n, of min(n - 48 i, 48): the rows of block i; min(n - 96 j, 96) of
+    min(n - 96 j - 48 i, 96 - 48 i, 48)."""
+    arms = _arms(Dim.of({(atom,): 1}))
+    blocks = [arm for arm in arms if isinstance(arm, int)]
+    if len(arms) == 1 or len(blocks) != 1:
         return None
-    for left, block in ((atom.a, atom.b), (atom.b, atom.a)):
-        rows = left + block * Dim.named(var) if isinstance(block, int) else left
-        if isinstance(block, int) and var not in names(rows):
-            return rows
-    return None
+    left = [arm + blocks[0] * Dim.named(var) for arm in arms if not isinstance(arm, int)]
+    return None if any(var in names(arm) for arm in left) else reduce(minimum, left)
+
+
+def _arms(size: Size) -> tuple[Size, ...]:
+    """What a size is the minimum of; itself, of another one."""
+    match size:
+        case Dim(terms=(((Func("min", a, b),), 1),)):
+            return (*_arms(a), *_arms(b))
+    return (size,)
 
 
 def expression(value: Expr) -> int:

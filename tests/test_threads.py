@@ -642,7 +642,7 @@ def test_a_compiler_without_openmp(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         graphc.compile(lambda x: np.sum(np.cosh(x)), float64[100_000], threads=2)
 
 
-def training_step(dtype: Any, threads: int) -> Any:
+def training_step(dtype: Any, threads: int | None) -> Any:
     """Of two layers of sigmoids and a run-time number of rows."""
 
     def loss(params: Any, x: Any, t: Any) -> Any:
@@ -691,3 +691,10 @@ def test_threads_have_about_the_same_to_do_however_many_rows_there_are(rows: int
     first, second = (products_done(region.body, {"n": rows}, k) for k in range(2))
     assert first + second > 2 * rows * 784 * 256
     assert 0.8 < first / second < 1.25
+
+
+@pytest.mark.parametrize("rows", [1, 128, 1000])
+def test_blocks_for_threads_count_the_operations_of_all_rows(rows: int) -> None:
+    kernels = (training_step(float32, 2), training_step(float32, None))
+    shared, alone = (evaluate(kernel.flops, {"n": rows}) for kernel in kernels)
+    assert 0.99 * alone < shared < 1.01 * alone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from graphc.bounds import SHORTEST_VECTOR
 from graphc.loops import (
     Apply,
     Assign,
@@ -24,7 +25,6 @@ from graphc.types import names
 FOLDS = {"add": "+", "maximum": "maximum", "minimum": "minimum"}
 """Functions that accumulate in lanes, and what OpenMP calls them."""
 SHORTEST = 16
-SHORTEST_VECTOR = 8
 
 
 def is_vector(loop: Loop) -> bool:

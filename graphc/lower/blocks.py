@@ -79,7 +79,8 @@ def blocked_sums(
         element: a free variable.
     """
     block = Dim.named(blocks.var)
-    at: dict[str, Size] = {loop.var: blocks.first + Dim.named(loop.var)}
+    alone = blocks.size == 1
+    at: dict[str, Size] = {loop.var: block if alone else blocks.first + Dim.named(loop.var)}
     names = {name: parts[name][0] for name in split.sums}
     body = Rewriting(at, names).body(loop.body)
     arrays = split.arrays.items()
@@ -88,12 +89,12 @@ def blocked_sums(
     for name, total in arrays:
         place = block * total.count + Dim.named(element)
         start.append(Loop(element, total.count, (Store(parts[name][1], place, _identity(total)),)))
-    inner = Loop(loop.var, blocks.inside, body)
+    inner = body if alone else (Loop(loop.var, blocks.inside, body),)
     end = [
         Store(parts[name][1], block, Local(parts[name][0], total.dtype))
         for name, total in split.sums.items()
     ]
-    shared = dealt(Loop(blocks.var, blocks.count, (*start, inner, *end)))
+    shared = dealt(Loop(blocks.var, blocks.count, (*start, *inner, *end)))
     return [shared, *_joined(split, blocks, parts, element)]
 
 

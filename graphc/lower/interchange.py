@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from graphc.loops import Comment, Contract, Let, Loop, Stmt
+from graphc.bounds import ROW_PANEL, SHORTEST_VECTOR
+from graphc.loops import Comment, Contract, Let, Loop, Stmt, While, statements
 from graphc.lower.blocks import Blocks, dealt, some_rows
 from graphc.lower.rewriting import Rewriting
 from graphc.types import Dim, Size, names
@@ -39,6 +40,15 @@ def _counts(loop: Loop) -> Iterator[Size | None]:
                 pass
             case _:
                 yield None
+
+
+def fewest_rows(loop: Loop) -> int:
+    """At a time: what were loops for vectors stay such, and panels stay whole."""
+    inner = (x for x in loop.body if isinstance(x, Loop))
+    if any(not any(isinstance(x, Loop | While) for x in statements(row.body)) for row in inner):
+        return SHORTEST_VECTOR
+    panels = any(isinstance(x, Contract) and x.left.panel is not None for x in loop.body)
+    return ROW_PANEL if panels else FEWEST_ROWS
 
 
 def by_rows(loop: Loop, blocks: Blocks) -> Loop:

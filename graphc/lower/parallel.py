@@ -40,7 +40,7 @@ from graphc.loops import (
 )
 from graphc.loops_verify import verify_region
 from graphc.lower.blocks import Blocks, blocked_columns, blocked_rows, blocked_sums, dealt
-from graphc.lower.interchange import FEWEST_ROWS, by_rows, row_count
+from graphc.lower.interchange import by_rows, fewest_rows, row_count
 from graphc.lower.memory import align, laid, prepared
 from graphc.lower.naming import Names
 from graphc.lower.rewriting import Rewriting
@@ -208,10 +208,9 @@ class _Sharer:
         rows = row_count(loop)
         if rows is None or set(names(rows)) - set(self.program.dims):
             return None
+        fewest = fewest_rows(loop)
         each = -(-rows // self.threads) if isinstance(rows, int) else SOME_ROWS
-        if any(isinstance(x, Contract) and x.left.panel is not None for x in loop.body):
-            each = -(-each // ROW_PANEL) * ROW_PANEL
-        blocks = Blocks(self.variable("block"), max(each, FEWEST_ROWS), rows)
+        blocks = Blocks(self.variable("block"), -(-each // fewest) * fewest, rows)
         if blocks.count == 1:
             return None
         found = by_rows(loop, blocks)
