@@ -13,6 +13,7 @@ from graphc import float32, float64, loops_run, reference
 from graphc.loops import Contract, Loop, statements
 from graphc.lower import lower
 from graphc.lower.batch_last import batches_last
+from graphc.lower.ones import without_ones
 from graphc.passes import optimize
 from graphc.trace import trace_function
 
@@ -190,3 +191,34 @@ def test_convolutions_too_small_for_tiles_keep_their_order():
     types = (float32[8, 3, 16, 16], float32[3, 3, 3, 3], float32[3])
     graph = optimize(trace_function(gradients, types).graph)
     assert batches_last(graph).nodes == graph.nodes
+
+
+@pytest.mark.parametrize("n", [1, 8, "n"])
+def test_filters_of_one_pixel_are_products_of_matrices(n):
+    """Windows of one element are none, and labels of one element in nobody's way."""
+    types = (float32[n, 8, 12, 12], float32[9, 8, 1, 1])
+
+    def fn(x, k):
+        return graphc.grad(lambda x, k: np.sum(np.tanh(convolution(x, k)) ** 2), (0, 1))(x, k)
+
+    program = lowered(fn, *types)
+    sizes = {(x.rows, x.columns, x.terms) for x in products(program)}
+    assert sizes >= {(9, 144, 8), (8, 144, 9)}
+    arrays = numbers((3 if n == "n" else n, 8, 12, 12), (9, 8, 1, 1), dtype=np.float32)
+    want = said(fn, *(a.astype(np.float64) for a in arrays))
+    for got, right in zip(graphc.compile(fn, *types)(*arrays), want, strict=True):
+        np.testing.assert_allclose(got, right, rtol=0, atol=2e-4 * np.abs(right).max())
+
+
+def test_contractions_without_labels_of_one_element():
+    types = (float64[1, 4, 3, 1], float64[3, 1, 5, 1])
+
+    def fn(x, y):
+        return np.einsum("abcd,cdef->abef", x, y), np.einsum("abcd,cdef->eafb", x, y) * 2
+
+    arrays = numbers(*(t.shape for t in types))
+    graph = optimize(trace_function(fn, types).graph)
+    for got, want in zip(reference.run(without_ones(graph), arrays), fn(*arrays), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+    for got, want in zip(graphc.compile(fn, *types)(*arrays), fn(*arrays), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)

@@ -41,7 +41,8 @@ def by_clipped_taps(node: Node, found: Tiling) -> Tiling | None:
     outer = tuple(i for i in output if i in found.outer or i in taken)
     found = replace(found, columns=columns, outer=outer, clipped=True)
     width = product(sizes_of(node)[i] for i in columns)
-    if not edges <= {*outer} or not isinstance(width, int) or width < column_panel(node.dtype) // 2:
+    least = column_panel(node.dtype) // 2  # the widest vector
+    if not edges <= {*outer} or not isinstance(width, int) or width < least:
         return None
     return found if _is_readable(node, found) else None
 

@@ -13,6 +13,7 @@ from graphc.lower.invariant import hoist
 from graphc.lower.layout import lay_out
 from graphc.lower.merging import merge_last
 from graphc.lower.naming import Names
+from graphc.lower.ones import without_ones
 from graphc.lower.outputs import computed_outputs
 from graphc.lower.schedule import Schedule, schedule
 from graphc.lower.storage import Array, Target, wanted
@@ -94,7 +95,7 @@ def plan_scope(
 ) -> Scope:
     """Settle a graph's loops and arrays. `targets` says which outputs lie in given arrays; the
     first `whole` outputs are not made of pieces."""
-    graph, pieces = computed_outputs(with_single_items(graph), whole)
+    graph, pieces = computed_outputs(with_single_items(without_ones(graph)), whole)
     graph = merge_last(batches_last(hoist(graph, tiles)))
     graph = lay_out(turn_round(graph) if tiles.turned else graph, tiles)
     outputs = {}

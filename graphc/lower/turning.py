@@ -99,12 +99,16 @@ def _cost(node: Node, found: Tiling) -> float:
     rows, columns, terms = (
         count(sizes[i] for i in group) for group in (found.rows, found.columns, found.terms)
     )
+    around = (*found.outer, *found.summed)
     total = rows * -(-columns * node.dtype.bytes // VECTOR) * terms / 2
+    total *= count(sizes[i] for i in around)
     for k in (found.left, found.right):
         if wants_copy(node, found, k):
             across = columns if k == found.right else rows
-            total += across * terms * _rate(node, found, k)
-    return total * count(sizes[i] for i in (*found.outer, *found.summed))
+            own = subscripts(node.params)[0][k]
+            times = count(sizes[i] for i in around if i in own)  # one for all others
+            total += across * terms * _rate(node, found, k) * times
+    return total
 
 
 def _rate(node: Node, found: Tiling, k: int) -> float:
