@@ -1,11 +1,10 @@
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
 /*% for name, rows in [("wide", "ROWS_" + suffix), ("six", "6"), ("four", "4"), ("two", "2"), ("one", "1")] %*/
-/* c = a b for ${ rows } rows and two vectors of columns, the second so far behind the first, summed
- * in registers over all taps. */
+/* c = a b for ${ rows } rows and two vectors of columns, summed in registers over all taps. */
 FUSED_${ suffix } static void taps_${ name }_${ suffix }(
     const ${ T } *a, int64_t a_row, const ${ T } *b, int64_t count0, int64_t a_step0, int64_t step0,
     int64_t count1, int64_t a_step1, int64_t step1, int64_t count2, int64_t a_step2, int64_t step2,
-    int64_t second, ${ T } *c, int64_t c_row)
+    ${ T } *c, int64_t c_row)
 {
     lanes_${ suffix } sum[${ rows }][2] = {0};
     for (int64_t p = 0; p < count0; ++p)
@@ -14,7 +13,7 @@ FUSED_${ suffix } static void taps_${ name }_${ suffix }(
             const ${ T } *tap = b + p * step0 + q * step1;
             for (int64_t s = 0; s < count2; ++s) {
                 const lanes_${ suffix } near = *(const lanes_${ suffix } *)tap;
-                const lanes_${ suffix } far = *(const lanes_${ suffix } *)(tap + second);
+                const lanes_${ suffix } far = *(const lanes_${ suffix } *)(tap + LANES_${ suffix });
                 UNROLL_${ suffix }
                 for (int r = 0; r < ${ rows }; ++r) {
                     const ${ T } left = weight[r * a_row];
@@ -28,15 +27,51 @@ FUSED_${ suffix } static void taps_${ name }_${ suffix }(
     UNROLL_${ suffix }
     for (int r = 0; r < ${ rows }; ++r) {
         *(lanes_${ suffix } *)(c + r * c_row) = sum[r][0];
-        *(lanes_${ suffix } *)(c + r * c_row + second) = sum[r][1];
+        *(lanes_${ suffix } *)(c + r * c_row + LANES_${ suffix }) = sum[r][1];
     }
+}
+
+/*% endfor %*/
+/* Vectors for a few columns. */
+#if defined(__AVX__)
+enum { NARROW_${ suffix } = 32 / sizeof(${ T }) };
+#else
+enum { NARROW_${ suffix } = 16 / sizeof(${ T }) };
+#endif
+typedef ${ T } narrow_${ suffix } __attribute__((
+    vector_size(NARROW_${ suffix } * sizeof(${ T })), aligned(sizeof(${ T })), may_alias));
+
+/*% for rows in (12, 8, 4, 2, 1) %*/
+/* c = a b for ${ rows } rows and one such vector of columns. */
+FUSED_${ suffix } static void taps_narrow_${ rows }_${ suffix }(
+    const ${ T } *a, int64_t a_row, const ${ T } *b, int64_t count0, int64_t a_step0, int64_t step0,
+    int64_t count1, int64_t a_step1, int64_t step1, int64_t count2, int64_t a_step2, int64_t step2,
+    ${ T } *c, int64_t c_row)
+{
+    narrow_${ suffix } sum[${ rows }] = {0};
+    for (int64_t p = 0; p < count0; ++p)
+        for (int64_t q = 0; q < count1; ++q) {
+            const ${ T } *weight = a + p * a_step0 + q * a_step1;
+            const ${ T } *tap = b + p * step0 + q * step1;
+            for (int64_t s = 0; s < count2; ++s) {
+                const narrow_${ suffix } right = *(const narrow_${ suffix } *)tap;
+                UNROLL_${ suffix }
+                for (int r = 0; r < ${ rows }; ++r)
+                    sum[r] += weight[r * a_row] * right;
+                weight += a_step2;
+                tap += step2;
+            }
+        }
+    UNROLL_${ suffix }
+    for (int r = 0; r < ${ rows }; ++r)
+        *(narrow_${ suffix } *)(c + r * c_row) = sum[r];
 }
 
 /*% endfor %*/
 #endif
 /* c = a b, where the terms of b are the taps of a filter: count0 of them step0 apart, at each of
  * these count1, and so on; in a their weights are as many steps of its own apart. Columns of b and c
- * lie side by side, at least a vector of them: the last tile begins where it ends with them, and
+ * lie side by side, at least one of those vectors: the last tile begins where it ends with them, and
  * makes some once more. */
 static void contract_taps_${ suffix }(
     int64_t rows, int64_t columns, const ${ T } *a, int64_t a_row, int64_t a_panel, const ${ T } *b,
@@ -44,22 +79,35 @@ static void contract_taps_${ suffix }(
     int64_t count2, int64_t a_step2, int64_t step2, ${ T } *c, int64_t c_row)
 {
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
-    const int64_t width = columns < WIDTH_${ suffix } ? columns : WIDTH_${ suffix };
     for (int64_t i = 0; i < rows;) {
         const ${ T } *const left =
             a + i / ROW_PANEL_${ suffix } * a_panel + i % ROW_PANEL_${ suffix } * a_row;
         const int64_t left_over = rows - i;
+        if (columns < WIDTH_${ suffix }) {
+            const int64_t few = left_over >= ROW_PANEL_${ suffix } ? ROW_PANEL_${ suffix }
+                : left_over >= 8 ? 8 : left_over >= 4 ? 4 : left_over >= 2 ? 2 : 1;
+            for (int64_t k = 0; k < columns; k += NARROW_${ suffix }) {
+                const int64_t j = columns - k < NARROW_${ suffix } ? columns - NARROW_${ suffix } : k;
+                (few == ROW_PANEL_${ suffix } ? taps_narrow_12_${ suffix }
+                    : few == 8 ? taps_narrow_8_${ suffix } : few == 4 ? taps_narrow_4_${ suffix }
+                    : few == 2 ? taps_narrow_2_${ suffix } : taps_narrow_1_${ suffix })(
+                    left, a_row, b + j, count0, a_step0, step0, count1, a_step1, step1, count2, a_step2,
+                    step2, c + i * c_row + j, c_row);
+            }
+            i += few;
+            continue;
+        }
         const int64_t height = left_over >= ROWS_${ suffix } ? ROWS_${ suffix }
             : left_over >= 6 ? 6 : left_over >= 4 ? 4 : left_over >= 2 ? 2 : 1;
         for (int64_t k = 0; k < columns; k += WIDTH_${ suffix }) {
-            const int64_t j = columns - k < width ? columns - width : k;
+            const int64_t j = columns - k < WIDTH_${ suffix } ? columns - WIDTH_${ suffix } : k;
             ${ T } *const into = c + i * c_row + j;
             (height == ROWS_${ suffix } ? taps_wide_${ suffix }
                 : height == 6 ? taps_six_${ suffix }
                 : height == 4 ? taps_four_${ suffix }
                 : height == 2 ? taps_two_${ suffix } : taps_one_${ suffix })(
                 left, a_row, b + j, count0, a_step0, step0, count1, a_step1, step1, count2, a_step2,
-                step2, width - LANES_${ suffix }, into, c_row);
+                step2, into, c_row);
         }
         i += height;
     }

@@ -222,3 +222,22 @@ def test_contractions_without_labels_of_one_element():
         np.testing.assert_allclose(got, want, rtol=1e-12)
     for got, want in zip(graphc.compile(fn, *types)(*arrays), fn(*arrays), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def test_images_that_are_given_are_copied_and_not_their_windows():
+    def fn(x, k, b):
+        def loss(k, b):
+            z = np.tanh(convolution(x.reshape(16, 3, 14, 14), k) + b[:, None, None])
+            return np.sum(z**2)
+
+        return graphc.grad(loss, (0, 1))(k, b)
+
+    types = float32[16, 3 * 14 * 14], float32[8, 3, 3, 3], float32[8]
+    program = lowered(fn, *types)
+    copies = [prod(x.shape) for x in program.buffers if "copy" in x.name]
+    assert copies == [16 * 3 * 14 * 14]
+    assert all(x.right.taps for x in products(program))
+    arrays = numbers(*(t.shape for t in types), dtype=np.float32)
+    want = said(fn, *(a.astype(np.float64) for a in arrays))
+    for got, right in zip(graphc.compile(fn, *types)(*arrays), want, strict=True):
+        np.testing.assert_allclose(got, right, rtol=0, atol=2e-4 * np.abs(right).max())

@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from graphc.graph import Contraction, Elementwise, Graph, Node, Reduction, View, apply, walk
 from graphc.lower.index import simplify
+from graphc.lower.panels import copied
 from graphc.lower.tiling import candidate
-from graphc.ops.leaves import axes, sizes
+from graphc.ops.leaves import INPUT, axes, sizes
 from graphc.ops.reduce import subscripts
 from graphc.ops.shape import PAD, RESHAPE, TRANSPOSE
 from graphc.ops.windows import WINDOWS
@@ -29,11 +30,18 @@ Order = tuple[int, ...]
 def batches_last(graph: Graph) -> Graph:
     """The graph with the arrays around convolutions turned, and views that turn them back."""
     last = batch_axes(graph)
+    given = _given(graph, last)
+    copies: dict[tuple[Node, int], Node] = {}
     image: dict[Node, Node] = {x: x for x in graph.inputs}
     for node in walk((*graph.inputs, *graph.outputs)):
         if node in image:
             continue
         operands = tuple(image[x] for x in node.operands)
+        if node in given:
+            key = operands[0], given[node]
+            if key not in copies:
+                copies[key] = _copied_last(*key, node)
+            operands = (copies[key],)
         cites = None if node.cites is None else image.get(node.cites, node.cites)
         same = all(a is b for a, b in zip(operands, node.operands, strict=True))
         fresh = (
@@ -45,6 +53,50 @@ def batches_last(graph: Graph) -> Graph:
             fresh = _with_loops(fresh, axis)
         image[node] = fresh
     return replace(graph, outputs=tuple(image[x] for x in graph.outputs))
+
+
+def _given(graph: Graph, last: Mapping[Node, int]) -> dict[Node, int]:
+    """The windows that turned convolutions read of images given in another order, and which axis
+    of the images counts them: a copy in the order of the others costs less than one of windows."""
+    found: dict[Node, int] = {}
+    for node in last:
+        axis = _images(node)
+        if axis is None:
+            continue
+        inputs, output = subscripts(node.params)
+        for x, own in zip(node.operands, inputs, strict=True):
+            if output[axis] in own:
+                windows, at = _windows_below(x, own.index(output[axis]))
+                if windows is not None and at is not None and _is_given(windows.operands[0]):
+                    if windows.operands[0].type.rank - 1 != at:
+                        found[windows] = at
+    return found
+
+
+def _windows_below(x: Node, axis: int) -> tuple[Node | None, int | None]:
+    """The windows that x is a view of, and along which axis of what they see this one runs."""
+    name, extents = f"?{axis}", {f"?{d}": size for d, size in enumerate(x.shape)}
+    index: tuple[Size, ...] = tuple(Dim.named(f"?{d}") for d in range(x.type.rank))
+    while isinstance(view := x.op.element, View):
+        index = tuple(simplify(i, extents) for i in view.index(index, x))
+        if x.op is WINDOWS:
+            places = [d for d, i in enumerate(index) if i == Dim.named(name)]
+            return x, places[0] if len(places) == 1 else None
+        x = x.operands[0]
+    return None, None
+
+
+def _is_given(x: Node) -> bool:
+    while isinstance(x.op.element, View):
+        x = x.operands[0]
+    return x.op is INPUT
+
+
+def _copied_last(x: Node, axis: int, reader: Node) -> Node:
+    """A copy with the axis last in memory, seen as it was."""
+    order = _to_end(axis, x.type.rank)
+    copy = copied(_transposed(x, order, reader), reader, True)
+    return _transposed(copy, _inverse(order), reader)
 
 
 # --- which axes ----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphc.bounds import column_panel
-from graphc.graph import Index, Node, View
+from graphc.graph import Computed, Index, Node, View
 from graphc.loops import Apply, Expr, Literal, Position, Read
 from graphc.lower.index import simplify
 from graphc.lower.steps import COLUMNS, TERMS, Steps, flat_at, group_extents, side_index, taps_of
@@ -41,7 +41,7 @@ def by_clipped_taps(node: Node, found: Tiling) -> Tiling | None:
     outer = tuple(i for i in output if i in found.outer or i in taken)
     found = replace(found, columns=columns, outer=outer, clipped=True)
     width = product(sizes_of(node)[i] for i in columns)
-    least = column_panel(node.dtype) // 2  # the widest vector
+    least = column_panel(node.dtype) // 2  # two vectors, or one of the widest
     if not edges <= {*outer} or not isinstance(width, int) or width < least:
         return None
     return found if _is_readable(node, found) else None
@@ -77,7 +77,8 @@ def _is_readable(node: Node, found: Tiling) -> bool:
         where.append(i - start)
         if start != 0 or size != target:
             tests.append(i - start)
-    flat = flat_at(x.operands[0], tuple(where))
+    (x,) = x.operands
+    flat = None if _is_guarded(x) else flat_at(x, tuple(where))
     if flat is None:
         return False
     known = sizes_of(node)
@@ -85,6 +86,13 @@ def _is_readable(node: Node, found: Tiling) -> bool:
     counts = [known[i] for i in found.terms]
     steps = _steps(flat, extents, counts)
     return steps is not None and all(_tap(test, extents, counts) is not None for test in tests)
+
+
+def _is_guarded(x: Node) -> bool:
+    """Whether the image itself has zeros between its elements."""
+    while isinstance(x.op.element, View):
+        x = x.operands[0]
+    return isinstance(x.op.element, Computed)
 
 
 @dataclass(frozen=True, slots=True)

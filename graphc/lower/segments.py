@@ -115,7 +115,14 @@ def _pieces(loop: Loop, extents: Extents) -> list[Stmt]:
     plain = Let | Declare | Assign | Store | Comment | Loop  # which take turns as before
     if not all(isinstance(s, plain) for s in statements(loop.body)):
         return []
-    choices = {b for value in _values(loop.body) for b in _boundaries(value, loop.var)}
+    inner = {s.var for s in statements(loop.body) if isinstance(s, Loop)}
+    inner |= {s.name for s in statements(loop.body) if isinstance(s, Let)}
+    choices = {
+        b
+        for value in _values(loop.body)
+        for b in _boundaries(value, loop.var)
+        if inner.isdisjoint(names(b))
+    }
     panels = {b for s in statements(loop.body) if isinstance(s, Loop) for b in _ends(s, loop.var)}
     for ends in (_ordered(choices, loop.extent, SHORTEST), _ordered(panels, loop.extent, 1)):
         if 0 < len(ends) < MOST_PIECES:

@@ -115,7 +115,7 @@ def right_steps(node: Node, found: Tiling, flat: Size, extents: Mapping[str, Siz
         return turned if turned is not None and turned.term == 1 else None
     if steps is None and not found.summed and windows:
         columns, sizes = extents[COLUMNS], sizes_of(node)
-        if isinstance(columns, int) and columns >= width:
+        if isinstance(columns, int) and columns >= width // 2:  # a vector of the widest
             taps = taps_of(flat, COLUMNS, extents, [sizes[i] for i in found.terms])
             steps = None if taps is None else _joined(taps)
             return steps if steps is not None and steps.across == 1 else None

@@ -8,7 +8,6 @@ from graphc import ops
 from graphc.graph import Elementwise, Node, apply
 from graphc.ops.reduce import MAX, REDUCE
 from graphc.ops.shape import BROADCAST, CONCATENATE, PAD, RESHAPE, SLICE, TRANSPOSE, axes, sizes
-from graphc.ops.windows import WINDOWS
 from graphc.rewrite import AnyRule, Local
 from graphc.trace import Tensor
 from graphc.types import Shape
@@ -119,19 +118,6 @@ def _slice(node: Node) -> Tensor | None:
     )
 
 
-def _single_windows(node: Node) -> Tensor | None:
-    """windows(x) along an axis, of one element each, see no more than x"""
-    (x,) = node.operands
-    picked, window = axes(node.params), sizes(node.params, "window")
-    wide = [(axis, size) for axis, size in zip(picked, window, strict=True) if size != 1]
-    if len(wide) == len(picked):
-        return None
-    if wide:
-        along, long = zip(*wide, strict=True)
-        x = apply(WINDOWS, x, axes=tuple(along), window=tuple(long))
-    return Tensor(apply(RESHAPE, x, shape=node.shape))
-
-
 def _no_axes(node: Node) -> Tensor | None:
     """A reduction over no axes is its operand."""
     return Tensor(node.operands[0]) if node.params.get("axes") == () else None
@@ -174,12 +160,6 @@ VIEWS: tuple[AnyRule, ...] = (
         "broadcast operand", lambda x: x * np.broadcast_to(x[0], (2, 3)), ELEMENTWISE, _elementwise
     ),
     Local("slice twice", lambda x: x[:, ::-1][1:, ::2], (SLICE,), _slice),
-    Local(
-        "single windows",
-        lambda x: Tensor(apply(WINDOWS, x.node, axes=(0, 1), window=(1, 2))),
-        (WINDOWS,),
-        _single_windows,
-    ),
     Local("reduce no axes", lambda x: Tensor(apply(MAX, x.node, axes=())), REDUCE, _no_axes),
     Local(
         "concatenate one",
