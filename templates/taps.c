@@ -14,6 +14,7 @@ FUSED_${ suffix } static void taps_${ name }_${ suffix }(
             for (int64_t s = 0; s < count2; ++s) {
                 const lanes_${ suffix } near = *(const lanes_${ suffix } *)tap;
                 const lanes_${ suffix } far = *(const lanes_${ suffix } *)(tap + LANES_${ suffix });
+                __asm__("" : : : "memory"); /* or each product reads them once more */
                 UNROLL_${ suffix }
                 for (int r = 0; r < ${ rows }; ++r) {
                     const ${ T } left = weight[r * a_row];
@@ -97,7 +98,8 @@ static void contract_taps_${ suffix }(
             i += few;
             continue;
         }
-        const int64_t height = left_over >= ROWS_${ suffix } ? ROWS_${ suffix }
+        const bool halves = left_over == 8 && i % ROW_PANEL_${ suffix } <= 4; /* two tiles of four */
+        const int64_t height = halves ? 4 : left_over >= ROWS_${ suffix } ? ROWS_${ suffix }
             : left_over >= 6 ? 6 : left_over >= 4 ? 4 : left_over >= 2 ? 2 : 1;
         for (int64_t k = 0; k < columns; k += WIDTH_${ suffix }) {
             const int64_t j = columns - k < WIDTH_${ suffix } ? columns - WIDTH_${ suffix } : k;
