@@ -91,13 +91,14 @@ def bench(
         ("function", "NumPy"): lambda: fn(*args, **named),
         **_calls("function", kernel, args, named),
     }
-    note = ""
+    note, variants = "", [f"{kernel.variant} of the function"]
     try:
         derived = graph.grad(value=True)
     except TraceError as error:
         note = f"no gradient was timed: {error}"
     else:
         kernel = compile(derived, tune=dims if tune else False)
+        variants.append(f"{kernel.variant} with its gradient")
         calls["value and gradient", "NumPy"] = lambda: derived(*args, **named)
         calls |= _calls("value and gradient", kernel, args, named)
     with np.errstate(all="ignore"):
@@ -105,6 +106,8 @@ def bench(
     if not note:
         ratio = rows["value and gradient", "C, bound"] / rows["function", "C, bound"]
         note = f"value and gradient take {ratio:.1f} times as long as the function"
+    if tune:
+        note += f"; variants: {', '.join(variants)}"
     shown = ", ".join(
         f"{name}: {x.dtype}{list(x.shape) if x.ndim else ''}"
         for name, x in zip(graph.shown, leaves, strict=True)

@@ -5,8 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Hashable
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Hashable, Mapping
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 import numpy as np
 
@@ -21,12 +30,24 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class Asked(TypedDict, total=False):
+    """What `compile` may be asked for, of every signature."""
+
+    target: str | None
+    trap_nans: bool
+    donate: Donate
+    optimize: int | None
+    memory: int | str | None
+    threads: int | Literal["auto"] | None
+    tune: bool | Mapping[str, int]
+
+
 class Jit(Generic[P, R]):
     """A function that is compiled at the first call of each signature; see `jit`."""
 
-    def __init__(self, fn: Callable[P, R], donate: Donate = ()) -> None:
+    def __init__(self, fn: Callable[P, R], **asked: Unpack[Asked]) -> None:
         self._fn = fn
-        self._donate = donate
+        self._asked = asked
         self._kernels: dict[Hashable, Kernel] = {}
         self._lock = threading.RLock()
         # Without fn's own attributes: those of another Jit beneath it are not this one's.
@@ -75,7 +96,7 @@ class Jit(Generic[P, R]):
     def _compile(self, key: Hashable, values: tuple[Any, ...]) -> Kernel:
         with self._lock:
             if key not in self._kernels:
-                self._kernels[key] = compile(self._fn, *values, donate=self._donate)
+                self._kernels[key] = compile(self._fn, *values, **self._asked)
             return self._kernels[key]
 
 
@@ -97,17 +118,18 @@ def _kind(leaf: Any) -> Hashable:
 
 
 @overload
-def jit(fn: Callable[P, R], *, donate: Donate = ()) -> Jit[P, R]: ...
+def jit(fn: Callable[P, R], **asked: Unpack[Asked]) -> Jit[P, R]: ...
 
 
 @overload
-def jit(*, donate: Donate = ()) -> Callable[[Callable[P, R]], Jit[P, R]]: ...
+def jit(**asked: Unpack[Asked]) -> Callable[[Callable[P, R]], Jit[P, R]]: ...
 
 
-def jit(fn: Callable[P, R] | None = None, *, donate: Donate = ()) -> Any:
+def jit(fn: Callable[P, R] | None = None, **asked: Unpack[Asked]) -> Any:
     """fn, compiled to C at the first call of each signature: structure, dtypes and shapes.
 
-    A decorator, also as ``@graphc.jit(donate="params")``; see `compile`. Later calls with the same
+    A decorator, also with what `compile` may be asked for, as ``@graphc.jit(donate="params")`` or
+    ``@graphc.jit(threads="auto", tune=True)``. Later calls with the same
     signature only run the C; safe to call from many threads. Python numbers are float64, int64 and
     bool scalars, as NumPy's own scalars are. Inside a trace (of `grad`, say) fn itself is called.
     ``jit(fn).kernel(*args)`` is the kernel.
@@ -115,5 +137,5 @@ def jit(fn: Callable[P, R] | None = None, *, donate: Donate = ()) -> Any:
     Raises when called: as `compile`, and as the kernel.
     """
     if fn is None:
-        return functools.partial(Jit, donate=donate)
-    return Jit(fn, donate)
+        return functools.partial(Jit, **asked)
+    return Jit(fn, **asked)

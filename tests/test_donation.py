@@ -368,6 +368,14 @@ def test_jit_donates() -> None:
     assert graphc.jit(lambda x: x + 1)(x) is not x
 
 
+def test_jit_passes_on_what_compile_may_be_asked_for() -> None:
+    fast = graphc.jit(lambda x: np.sum(np.cosh(x)), threads=2, optimize=1, target="portable")
+    assert fast.kernel(np.ones(90_000)).program.threads == 2
+    assert graphc.jit(trap_nans=True)(lambda x: np.log(x)).kernel(1.0).program.trap
+    with pytest.raises(TypeError, match="thread"):
+        graphc.jit(lambda x: x, thread=2)(1.0)  # type: ignore[call-overload]
+
+
 def test_a_network_is_trained_in_its_own_memory() -> None:
     """The step of benchmark W3, small: no array of the workspace is as large as W1."""
     sizes = {"W1": (48, 16), "b1": (16,), "W2": (16, 16), "b2": (16,), "W3": (16, 10), "b3": (10,)}
