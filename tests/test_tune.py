@@ -197,7 +197,7 @@ def test_where_nothing_differs_nothing_is_timed(clock: Clock) -> None:
     assert clock.timed == []
 
 
-def test_products_in_loops_and_branches_have_variants_as_well() -> None:
+def test_products_in_branches_have_variants_as_well_and_steps_make_all_rows_at_once() -> None:
     def walk(w: Any, x: Any) -> Any:
         def advance(h: Any, _: Any) -> Any:
             return np.tanh(h @ w), None  # whose columns are copied before the scan
@@ -207,10 +207,13 @@ def test_products_in_loops_and_branches_have_variants_as_well() -> None:
     def branch(w: Any, x: Any) -> Any:
         return graphc.cond(x[0, 0] > 0, lambda: np.tanh(x @ w) @ w, lambda: x)
 
+    found = {}
     for fn in (walk, branch):
         graph = graphc.trace(fn, f32[512, 512], f32[500, 512])
-        found = {in_c(graph, Options(variant=x))[1].source for x in VARIANTS}
-        assert len(found) >= 3, fn.__name__
+        found[fn] = {in_c(graph, Options(variant=x))[1].source for x in VARIANTS}
+    assert len(found[branch]) >= 3
+    assert len(found[walk]) == 1
+    assert "contract_f32(500, 512, 512" in found[walk].pop()
 
 
 # --- below ---------------------------------------------------------------------------------------

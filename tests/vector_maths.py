@@ -97,7 +97,7 @@ FUNCTIONS = {
     "arccosh": Function(np.arccosh, np.arccosh, 2),
     "arctanh": Function(np.arctanh, np.arctanh, 2),
     "erf": Function(scipy.special.erf, erf, 2, slow=True),
-    "erfc": Function(scipy.special.erfc, erfc, 4, slow=True),
+    "erfc": Function(scipy.special.erfc, erfc, 2, slow=True),
     "sigmoid": Function(scipy.special.expit, sigmoid, 3),
     "softplus": Function(lambda x: np.logaddexp(x, 0), softplus, 3),
 }

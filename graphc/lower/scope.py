@@ -110,7 +110,7 @@ def plan_scope(
     called = {node: name or names.fresh() for node, name in called.items()}
     stored = needed.arrays(plan, outputs, called)
     regions = {
-        node: _plan_region(node, graph, stored, names, loop_names, tiles.inside)
+        node: _plan_region(node, graph, stored, names, loop_names, tiles)
         for node in plan.placed
         if isinstance(node.op.element, Region | Sequential)
     }
@@ -219,7 +219,7 @@ def _plan_scan(
     alive = live(body, carry, rows)
     targets = _targets(alive, found, region, carry, rows)
     carried = sum(int(name) < carry for name in alive.output_names)
-    found.scopes.append(plan_scope(alive, targets, names, loop_names[1:], tiles, carried))
+    found.scopes.append(plan_scope(alive, targets, names, loop_names[1:], tiles.inside, carried))
 
 
 def live(body: Graph, carry: int, rows: Mapping[int, Target]) -> Graph:

@@ -22,12 +22,10 @@ static ${ inline } float erf_f32(float x)
     return copysignf(a < 1 ? muladd_f32(p, a, a) : 1 - q * exp_near_f32(-c * c), x);
 }
 
-/*% elif helper == "erf" %*/
-/* erf(a) = a + a p(a^2), and from 1 on 1 - exp(-a^2) q(v), v = (a - 2) / (a + 2); a = |x|. */
-static ${ inline } double erf_f64(double x)
+/*% elif helper == "erf_near" %*/
+/* p of erf(x) = x + x p(x^2), |x| < 1. */
+static ${ inline } double erf_near_f64(double z)
 {
-    const double a = fabs(x);
-    const double z = a * a;
     double p = -7.611519214968908e-10;
     p = muladd_f64(p, z, 1.3618595361073381e-08);
     p = muladd_f64(p, z, -1.6184403106790143e-07);
@@ -40,6 +38,15 @@ static ${ inline } double erf_f64(double x)
     p = muladd_f64(p, z, 0.11283791670936966);
     p = muladd_f64(p, z, -0.37612638903183343);
     p = muladd_f64(p, z, 0.12837916709551256);
+    return p;
+}
+
+/*% elif helper == "erf" %*/
+/* erf(a) = a + a p(a^2), and from 1 on 1 - exp(-a^2) q(v), v = (a - 2) / (a + 2); a = |x|. */
+static ${ inline } double erf_f64(double x)
+{
+    const double a = fabs(x);
+    const double p = erf_near_f64(a * a);
     const double c = a > 6 ? 6 : a;
     const double v = (c - 2) / (c + 2);
     double q = -1.2257273960743463e-05;
@@ -60,23 +67,12 @@ static ${ inline } double erf_f64(double x)
 
 /*% elif helper == "erfc" %*/
 /* erfc(x) = 1 - x - x p(x^2), and from 4/5 on exp(-a^2) q(v) / (1 + 2 a), v = (a - 4) / (a + 4), or
- * 2 less that; a = |x|. The square is that of a short part of a, which is exact, and the rest. */
+ * 2 less that; a = |x|. Products of a short part of a, and of s, are exact; what w, which is q(v),
+ * and the quotient s lost is in t. */
 static ${ inline } double erfc_f64(double x)
 {
     const double a = x < -28 ? 28 : x > 28 ? 28 : fabs(x);
-    const double z = a * a;
-    double p = -7.611519214968908e-10;
-    p = muladd_f64(p, z, 1.3618595361073381e-08);
-    p = muladd_f64(p, z, -1.6184403106790143e-07);
-    p = muladd_f64(p, z, 1.6444200060303043e-06);
-    p = muladd_f64(p, z, -1.4924469226342861e-05);
-    p = muladd_f64(p, z, 0.00012055280657071716);
-    p = muladd_f64(p, z, -0.0008548325489360143);
-    p = muladd_f64(p, z, 0.005223977596803781);
-    p = muladd_f64(p, z, -0.02686617064196447);
-    p = muladd_f64(p, z, 0.11283791670936966);
-    p = muladd_f64(p, z, -0.37612638903183343);
-    p = muladd_f64(p, z, 0.12837916709551256);
+    const double p = erf_near_f64(a * a);
     const double v = (a - 4) / (a + 4);
     double q = -1.0012882490245215e-08;
     q = muladd_f64(q, v, -1.2121275965712944e-08);
@@ -99,10 +95,15 @@ static ${ inline } double erfc_f64(double x)
     q = muladd_f64(q, v, 0.06809705425468948);
     q = muladd_f64(q, v, 0.015379652102618909);
     q = muladd_f64(q, v, -0.1396211168405625);
-    q = muladd_f64(q, v, 1.2329951186255526);
+    const double w = muladd_f64(q, v, 1.2329951186255526);
     const double high = of_bits_f64(bits_f64(a) & 0xfffffffff8000000);
-    const double e = exp_sum_f64(-high * high, (high - a) * (high + a));
-    const double tail = e * (q / (1 + 2 * a));
+    const double d = 1 + 2 * high;
+    const double inverse = 1 / (1 + 2 * a);
+    const double s = w * inverse;
+    const double s_high = of_bits_f64(bits_f64(s) & 0xfffffffff0000000);
+    const double lost = muladd_f64(q, v, 1.2329951186255526 - w) - 2 * s * (a - high);
+    const double t = (w - s_high * d - (s - s_high) * d + lost) * inverse;
+    const double tail = exp_times_f64(-high * high, (high - a) * (high + a), s, t);
     const double far = x < 0 ? 2 - tail : tail;
     return a < 0.8 ? muladd_f64(-p, x, 1 - x) : far;
 }

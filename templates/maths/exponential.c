@@ -14,6 +14,13 @@ static ${ inline } float exp_reduced_f32(float r)
 /* exp(r), |r| <= log(2) / 2. */
 static ${ inline } double exp_reduced_f64(double r)
 {
+    return expm1_reduced_f64(r) + 1;
+}
+
+/*% elif helper == "expm1_reduced" %*/
+/* exp(r) - 1, |r| <= log(2) / 2, to half an ulp of exp(r). */
+static ${ inline } double expm1_reduced_f64(double r)
+{
     double p = 2.5014886098001086e-08;
     p = muladd_f64(p, r, 2.763079105016091e-07);
     p = muladd_f64(p, r, 2.755754545875299e-06);
@@ -24,7 +31,7 @@ static ${ inline } double exp_reduced_f64(double r)
     p = muladd_f64(p, r, 0.041666666666525666);
     p = muladd_f64(p, r, 0.1666666666666643);
     p = muladd_f64(p, r, 0.5000000000000011);
-    return muladd_f64(p, r * r, r) + 1;
+    return muladd_f64(p, r * r, r);
 }
 
 /*% elif helper == "exp" and suffix == "f32" %*/
@@ -77,15 +84,16 @@ static ${ inline } double exp_half_f64(double x)
     return exp_reduced_f64(r) * power_of_two_f64(k - 2) * 2;
 }
 
-/*% elif helper == "exp_sum" %*/
-/* exp(x + e), x <= 0, e being a rest that x could not hold. */
-static ${ inline } double exp_sum_f64(double x, double e)
+/*% elif helper == "exp_times" %*/
+/* (s + t) exp(x + e), where s + t is a number to more than its precision, e the error of x. */
+static ${ inline } double exp_times_f64(double x, double e, double s, double t)
 {
     const double c = x < -746 ? -746 : x;
     const double k = whole_f64(c * 1.4426950408889634);
     const double r = muladd_f64(k, -1.9082149292705877e-10, muladd_f64(k, -0.6931471803691238, c));
     const double half = whole_f64(0.5 * k);
-    return exp_reduced_f64(r + e) * power_of_two_f64(half) * power_of_two_f64(k - half);
+    const double y = s + muladd_f64(s, expm1_reduced_f64(r + e), t);
+    return y * power_of_two_f64(half) * power_of_two_f64(k - half);
 }
 
 /*% elif helper == "expm1" and suffix == "f32" %*/

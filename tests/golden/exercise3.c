@@ -54,8 +54,8 @@ static GRAPHC_INLINE double power_of_two_f64(double k)
     return of_bits_f64(bits_f64(k + (0x1.8p52 + 1023)) << 52);
 }
 
-/* exp(r), |r| <= log(2) / 2. */
-static GRAPHC_INLINE double exp_reduced_f64(double r)
+/* exp(r) - 1, |r| <= log(2) / 2, to half an ulp of exp(r). */
+static GRAPHC_INLINE double expm1_reduced_f64(double r)
 {
     double p = 2.5014886098001086e-08;
     p = muladd_f64(p, r, 2.763079105016091e-07);
@@ -67,7 +67,13 @@ static GRAPHC_INLINE double exp_reduced_f64(double r)
     p = muladd_f64(p, r, 0.041666666666525666);
     p = muladd_f64(p, r, 0.1666666666666643);
     p = muladd_f64(p, r, 0.5000000000000011);
-    return muladd_f64(p, r * r, r) + 1;
+    return muladd_f64(p, r * r, r);
+}
+
+/* exp(r), |r| <= log(2) / 2. */
+static GRAPHC_INLINE double exp_reduced_f64(double r)
+{
+    return expm1_reduced_f64(r) + 1;
 }
 
 /* exp(x) = 2^k exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
