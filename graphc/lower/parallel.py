@@ -6,7 +6,7 @@ are dealt out as they are; what others accumulate is summed in blocks that do no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 
@@ -16,7 +16,6 @@ from graphc.dependence import Memory, Split, split_of
 from graphc.errors import VerifyError
 from graphc.loops import (
     Assign,
-    Barrier,
     Buffer,
     Comment,
     Contract,
@@ -43,6 +42,7 @@ from graphc.lower.blocks import Blocks, blocked_columns, blocked_rows, blocked_s
 from graphc.lower.interchange import by_rows, fewest_rows, row_count
 from graphc.lower.memory import align, laid, prepared
 from graphc.lower.naming import Names
+from graphc.lower.once import merged, undealt
 from graphc.lower.rewriting import Rewriting
 from graphc.lower.work import work
 from graphc.types import Dim, Size, bool_, interval, maximum, names, product
@@ -64,6 +64,8 @@ ROWS, COLUMNS = 48, 128
 """Of a product of matrices, at a time."""
 GATHERING = 128
 """So many rows surely repay gathering the columns they are multiplied by."""
+ENOUGH_PANELS = 4
+"""Of columns, which threads then share rather than the rows, for which each would gather all."""
 SHARES = 8
 """Into how many parts a product of few rows is cut."""
 SOME_ROWS = 8
@@ -90,10 +92,10 @@ def parallelise(program: Program, threads: int, free: Names, loop_names: Sequenc
     stored = {x.buffer for x in statements(body) if isinstance(x, Store)}
     sharer.parts = [x for x in sharer.parts if x.name in stored]  # not of what was tried in vain
     parts = [x for x in sharer.parts if x.name not in sharer.told]
-    for_one = replace(program, body=_alone(body, sharer.told), buffers=(*program.buffers, *parts))
+    for_one = replace(program, body=undealt(body, sharer.told), buffers=(*program.buffers, *parts))
     if threads == 1:
         return laid(for_one)
-    shared = sharer.laid(_merged(body), threads)
+    shared = sharer.laid(merged(body), threads)
     worth: Expr = Literal(True, bool_)
     if not isinstance(total, int):
         worth = predicate("greater_equal", Position(total), Position(LEAST_REGION))
@@ -331,10 +333,14 @@ def _at_once(size: Size | None, most: int, panel: int) -> int:
 
 
 def _gathers(stmt: Contract, extents: Extents, least: int) -> bool:
-    """Whether the product gathers columns, at least so many: each thread should gather others."""
+    """Whether the product gathers columns, at least so many or more than there are rows: each
+    thread should gather others."""
     rows, columns = (largest(size, extents) for size in (stmt.rows, stmt.columns))
     if stmt.by_dots or not isinstance(rows, int) or not isinstance(columns, int):
         return False
+    gathered = stmt.right.panel is None and columns >= ENOUGH_PANELS * column_panel(stmt.dtype)
+    if gathered and rows <= columns:
+        return True
     return columns >= least and (rows >= GATHERING or stmt.right.row != 1)
 
 
@@ -352,45 +358,3 @@ def _unshared(stmt: Stmt) -> Stmt:
     if not isinstance(stmt, Loop) or not stmt.shared:
         return stmt
     return Once((replace(stmt, shared=False, in_turn=False),))
-
-
-def _merged(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-    """Neighbours that the first thread runs, together."""
-    result: list[Stmt] = []
-    for stmt in body:
-        match stmt:
-            case Once(inner) if result and isinstance(result[-1], Once):
-                result[-1] = Once((*result[-1].body, *inner))
-                continue
-            case Loop() if not stmt.shared:
-                stmt = replace(stmt, body=_merged(stmt.body))
-            case While():
-                stmt = replace(stmt, test=_merged(stmt.test), body=_merged(stmt.body))
-            case If():
-                stmt = replace(stmt, then=_merged(stmt.then), other=_merged(stmt.other))
-        result.append(stmt)
-    return tuple(result)
-
-
-def _alone(body: tuple[Stmt, ...], told: Mapping[str, str]) -> tuple[Stmt, ...]:
-    """The same for one thread, which tells nobody."""
-    result: list[Stmt] = []
-    for stmt in body:
-        match stmt:
-            case Once(inner):
-                result += _alone(inner, told)
-                continue
-            case Barrier():
-                continue
-            case Assign(_, Read(buffer)) if buffer in told:
-                continue
-            case Store(buffer, _, value) if buffer in told:
-                stmt = Assign(told[buffer], value)
-            case Loop():
-                stmt = replace(stmt, body=_alone(stmt.body, told), shared=False, in_turn=False)
-            case While():
-                stmt = replace(stmt, test=_alone(stmt.test, told), body=_alone(stmt.body, told))
-            case If():
-                stmt = replace(stmt, then=_alone(stmt.then, told), other=_alone(stmt.other, told))
-        result.append(stmt)
-    return tuple(result)
