@@ -17,7 +17,6 @@ from graphc.loops import (
     Assign,
     Comment,
     Declare,
-    If,
     Let,
     Local,
     Loop,
@@ -25,13 +24,12 @@ from graphc.loops import (
     Read,
     Stmt,
     Store,
-    While,
     parts,
     statements,
     values,
 )
 from graphc.lower.naming import Names
-from graphc.lower.rewriting import Rewriting
+from graphc.lower.rewriting import Rewriting, with_loops
 from graphc.types import Dim, Size, floordiv, mod, names
 
 TOGETHER = (4, 5, 3)
@@ -45,7 +43,7 @@ ARITHMETIC = frozenset(("add", "subtract", "multiply", "negative", "cast"))
 def jam(program: Program, fresh: Names) -> Program:
     """The program with such loops taken several iterations at a time."""
     jammer = _Jammer(Memory.of(program, is_laid=False), fresh)
-    return replace(program, body=tuple(jammer.body(program.body)))
+    return replace(program, body=with_loops(program.body, jammer.loop))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +51,9 @@ class _Jammer:
     memory: Memory
     fresh: Names
 
-    def body(self, body: tuple[Stmt, ...]) -> Iterator[Stmt]:
-        for stmt in body:
-            match stmt:
-                case Loop():
-                    yield from self.loop(stmt)
-                case While():
-                    test, inner = (tuple(self.body(x)) for x in (stmt.test, stmt.body))
-                    yield replace(stmt, test=test, body=inner)
-                case If():
-                    then, other = (tuple(self.body(x)) for x in (stmt.then, stmt.other))
-                    yield replace(stmt, then=then, other=other)
-                case _:
-                    yield stmt
-
     def loop(self, loop: Loop) -> Iterator[Stmt]:
         if not self.gains(loop):
-            yield replace(loop, body=tuple(self.body(loop.body)))
+            yield replace(loop, body=with_loops(loop.body, self.loop))
             return
         many = loop.extent
         left_over = [n for n in TOGETHER if isinstance(many, int) and many % n == 0]

@@ -17,7 +17,6 @@ from graphc.loops import (
     Comment,
     Declare,
     Expr,
-    If,
     Let,
     Literal,
     Local,
@@ -26,13 +25,13 @@ from graphc.loops import (
     Read,
     Stmt,
     Store,
-    While,
     parts,
     statements,
     values,
 )
 from graphc.lower.naming import Names
 from graphc.lower.partial import PART
+from graphc.lower.rewriting import with_loops
 from graphc.types import DType, Size, float32, float64, names
 
 SHORTEST = 16
@@ -46,7 +45,7 @@ Total = tuple[str, Size | None]
 
 def sum_nearby(program: Program, fresh: Names) -> Program:
     """The program with such sums."""
-    return replace(program, body=tuple(_body(program.body, fresh)))
+    return replace(program, body=with_loops(program.body, lambda x: _loop(x, fresh)))
 
 
 def total_of(stmt: Stmt) -> Total | None:
@@ -64,26 +63,15 @@ def total_of(stmt: Stmt) -> Total | None:
     return None
 
 
-def _body(body: tuple[Stmt, ...], fresh: Names) -> Iterator[Stmt]:
-    for stmt in body:
-        match stmt:
-            case Loop():
-                found = _sums(stmt)
-                for sum_ in found:
-                    yield Declare(sum_.start(fresh), Literal(0.0, sum_.dtype))
-                inner = stmt.body
-                if found:
-                    inner = _kept_near(inner, {sum_.total: sum_ for sum_ in found})
-                yield replace(stmt, body=tuple(_body(inner, fresh)))
-                yield from (sum_.end() for sum_ in found)
-            case While():
-                test, inner = (tuple(_body(x, fresh)) for x in (stmt.test, stmt.body))
-                yield replace(stmt, test=test, body=inner)
-            case If():
-                then, other = (tuple(_body(x, fresh)) for x in (stmt.then, stmt.other))
-                yield replace(stmt, then=then, other=other)
-            case _:
-                yield stmt
+def _loop(loop: Loop, fresh: Names) -> Iterator[Stmt]:
+    found = _sums(loop)
+    for sum_ in found:
+        yield Declare(sum_.start(fresh), Literal(0.0, sum_.dtype))
+    inner = loop.body
+    if found:
+        inner = _kept_near(inner, {sum_.total: sum_ for sum_ in found})
+    yield replace(loop, body=with_loops(inner, lambda x: _loop(x, fresh)))
+    yield from (sum_.end() for sum_ in found)
 
 
 @dataclass(slots=True, eq=False)

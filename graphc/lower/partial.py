@@ -15,7 +15,6 @@ from graphc.loops import (
     Assign,
     Comment,
     Declare,
-    If,
     Let,
     Literal,
     Local,
@@ -23,10 +22,9 @@ from graphc.loops import (
     Program,
     Stmt,
     Store,
-    While,
 )
 from graphc.lower.naming import Names
-from graphc.lower.rewriting import Rewriting
+from graphc.lower.rewriting import Rewriting, with_loops
 from graphc.types import Dim, Size, float32, float64, floordiv, minimum
 
 PART = 1024
@@ -35,7 +33,7 @@ PART = 1024
 
 def in_parts(program: Program, fresh: Names) -> Program:
     """The program with such sums cut."""
-    return replace(program, body=tuple(_body(program.body, _Cutter(fresh))))
+    return replace(program, body=with_loops(program.body, _Cutter(fresh).loop))
 
 
 class _Cutter:
@@ -48,6 +46,10 @@ class _Cutter:
     def part(self) -> str:
         self.name = self.name or self.fresh.take("part")
         return self.name
+
+    def loop(self, loop: Loop) -> Iterator[Stmt]:
+        inner = with_loops(loop.body, self.loop)
+        yield self.cut(loop) or replace(loop, body=inner)
 
     def cut(self, loop: Loop) -> Loop | None:
         """The loop over parts of the loop; None where it sums no such thing."""
@@ -101,22 +103,6 @@ def _narrowed(stmt: Stmt, narrow: dict[str, str]) -> Stmt:
 def _widened(name: str, part: str) -> Assign:
     wide = loops.cast(Local(part, float32), float64)
     return Assign(name, loops.apply("add", Local(name, float64), wide))
-
-
-def _body(body: tuple[Stmt, ...], cutter: _Cutter) -> Iterator[Stmt]:
-    for stmt in body:
-        match stmt:
-            case Loop():
-                inner = tuple(_body(stmt.body, cutter))
-                yield cutter.cut(stmt) or replace(stmt, body=inner)
-            case While():
-                test, inner = (tuple(_body(x, cutter)) for x in (stmt.test, stmt.body))
-                yield replace(stmt, test=test, body=inner)
-            case If():
-                then, other = (tuple(_body(x, cutter)) for x in (stmt.then, stmt.other))
-                yield replace(stmt, then=then, other=other)
-            case _:
-                yield stmt
 
 
 __all__ = ["in_parts"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from graphc.bounds import Extents
@@ -114,3 +114,24 @@ class Rewriting:
         if not isinstance(a, Position) or not isinstance(b, Position):
             return None
         return decide(condition.function, self.size(a.size - b.size), self.extents or {})
+
+
+def with_loops(
+    body: tuple[Stmt, ...], change: Callable[[Loop], Iterable[Stmt]]
+) -> tuple[Stmt, ...]:
+    """The statements, with what `change` makes of each outermost loop, in branches as well and in
+    loops that end on a condition."""
+    found: list[Stmt] = []
+    for stmt in body:
+        match stmt:
+            case Loop():
+                found += change(stmt)
+            case While():
+                test, inner = (with_loops(x, change) for x in (stmt.test, stmt.body))
+                found.append(replace(stmt, test=test, body=inner))
+            case If():
+                then, other = (with_loops(x, change) for x in (stmt.then, stmt.other))
+                found.append(replace(stmt, then=then, other=other))
+            case _:
+                found.append(stmt)
+    return tuple(found)

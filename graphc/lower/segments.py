@@ -21,7 +21,6 @@ from graphc.loops import (
     Contract,
     Declare,
     Expr,
-    If,
     Let,
     Loop,
     Position,
@@ -29,14 +28,13 @@ from graphc.loops import (
     Read,
     Stmt,
     Store,
-    While,
     bodies,
     parts,
     statements,
     values,
 )
 from graphc.lower.index import simplify
-from graphc.lower.rewriting import COMPARISONS, Rewriting
+from graphc.lower.rewriting import COMPARISONS, Rewriting, with_loops
 from graphc.types import Dim, Func, Size, at_most, floordiv, names, split, substitute
 
 SHORTEST = 8
@@ -58,20 +56,7 @@ class _Cutter:
     loop_names: tuple[str, ...]
 
     def body(self, body: tuple[Stmt, ...], extents: Extents) -> tuple[Stmt, ...]:
-        found: list[Stmt] = []
-        for stmt in body:
-            match stmt:
-                case Loop():
-                    found += self.loop(stmt, extents)
-                case While():
-                    test, inner = self.body(stmt.test, extents), self.body(stmt.body, extents)
-                    found.append(replace(stmt, test=test, body=inner))
-                case If():
-                    then, other = self.body(stmt.then, extents), self.body(stmt.other, extents)
-                    found.append(replace(stmt, then=then, other=other))
-                case _:
-                    found.append(stmt)
-        return tuple(found)
+        return with_loops(body, lambda loop: self.loop(loop, extents))
 
     def loop(self, loop: Loop, extents: Extents) -> Iterator[Stmt]:
         extent = simplify(loop.extent, extents)

@@ -13,7 +13,6 @@ from graphc.loops import (
     Apply,
     Comment,
     Expr,
-    If,
     Let,
     Local,
     Loop,
@@ -22,13 +21,12 @@ from graphc.loops import (
     Read,
     Stmt,
     Store,
-    While,
     parts,
     replace_parts,
     values,
 )
 from graphc.lower.naming import Names
-from graphc.lower.rewriting import COMPARISONS, Rewriting
+from graphc.lower.rewriting import COMPARISONS, Rewriting, with_loops
 from graphc.types import Dim, Size, names, substitute
 
 MOST_ROUNDS = 256
@@ -38,25 +36,12 @@ GROWTH = 24
 
 def unroll(program: Program, fresh: Names) -> Program:
     """The program with such loops written out; locals in them get names of their own."""
-    return replace(program, body=_body(program.body, fresh))
+    return replace(program, body=with_loops(program.body, lambda x: _loop(x, fresh)))
 
 
-def _body(body: tuple[Stmt, ...], fresh: Names) -> tuple[Stmt, ...]:
-    found: list[Stmt] = []
-    for stmt in body:
-        match stmt:
-            case Loop():
-                written = _written_out(stmt, fresh)
-                found += written or [replace(stmt, body=_body(stmt.body, fresh))]
-            case While():
-                test, inner = _body(stmt.test, fresh), _body(stmt.body, fresh)
-                found.append(replace(stmt, test=test, body=inner))
-            case If():
-                then, other = _body(stmt.then, fresh), _body(stmt.other, fresh)
-                found.append(replace(stmt, then=then, other=other))
-            case _:
-                found.append(stmt)
-    return tuple(found)
+def _loop(loop: Loop, fresh: Names) -> list[Stmt]:
+    written = _written_out(loop, fresh)
+    return written or [replace(loop, body=with_loops(loop.body, lambda x: _loop(x, fresh)))]
 
 
 def _written_out(loop: Loop, fresh: Names) -> list[Stmt]:

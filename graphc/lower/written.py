@@ -19,7 +19,6 @@ from graphc.loops import (
     Comment,
     Declare,
     Expr,
-    If,
     Let,
     Literal,
     Local,
@@ -28,7 +27,6 @@ from graphc.loops import (
     Read,
     Stmt,
     Store,
-    While,
     parts,
     replace_parts,
     statements,
@@ -37,7 +35,7 @@ from graphc.loops import (
 from graphc.lower.domain import is_long, may_be_written
 from graphc.lower.naming import Names
 from graphc.lower.nearby import total_of
-from graphc.lower.rewriting import Rewriting
+from graphc.lower.rewriting import Rewriting, with_loops
 from graphc.types import Dim, Size, names, product, substitute
 
 LONGEST = 512
@@ -53,30 +51,17 @@ def write_out(program: Program, fresh: Names) -> Program:
     small = {
         b.name for b in program.buffers if isinstance(b.shape, tuple) and _fits(product(b.shape))
     }
-    return replace(program, body=_body(program.body, small, fresh))
+    return replace(program, body=with_loops(program.body, lambda x: _loop(x, small, fresh)))
 
 
 def _fits(size: Size) -> bool:
     return isinstance(size, int) and size <= SMALL
 
 
-def _body(body: tuple[Stmt, ...], small: set[str], fresh: Names) -> tuple[Stmt, ...]:
-    found: list[Stmt] = []
-    for stmt in body:
-        match stmt:
-            case Loop() if _is_worth(stmt):
-                found.append(replace(stmt, body=_Writing(small, fresh).out(stmt.body)))
-            case Loop():
-                found.append(replace(stmt, body=_body(stmt.body, small, fresh)))
-            case While():
-                test, inner = (_body(x, small, fresh) for x in (stmt.test, stmt.body))
-                found.append(replace(stmt, test=test, body=inner))
-            case If():
-                then, other = (_body(x, small, fresh) for x in (stmt.then, stmt.other))
-                found.append(replace(stmt, then=then, other=other))
-            case _:
-                found.append(stmt)
-    return tuple(found)
+def _loop(loop: Loop, small: set[str], fresh: Names) -> tuple[Stmt, ...]:
+    if _is_worth(loop):
+        return (replace(loop, body=_Writing(small, fresh).out(loop.body)),)
+    return (replace(loop, body=with_loops(loop.body, lambda x: _loop(x, small, fresh))),)
 
 
 def _is_worth(loop: Loop) -> bool:
