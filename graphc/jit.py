@@ -22,7 +22,7 @@ import numpy as np
 from graphc import trees
 from graphc.api import compile
 from graphc.donation import Donate
-from graphc.errors import TraceError
+from graphc.errors import ArgumentError, TraceError
 from graphc.kernel import Kernel
 from graphc.trace import Tensor
 
@@ -134,8 +134,15 @@ def jit(fn: Callable[P, R] | None = None, **asked: Unpack[Asked]) -> Any:
     bool scalars, as NumPy's own scalars are. Inside a trace (of `grad`, say) fn itself is called.
     ``jit(fn).kernel(*args)`` is the kernel.
 
-    Raises when called: as `compile`, and as the kernel.
+    Raises:
+        ArgumentError: something that `compile` cannot be asked for. When called: as `compile`, and
+            as the kernel.
     """
+    for option in asked:
+        if option not in Asked.__annotations__:
+            raise ArgumentError(
+                f"jit has no option {option!r}; it takes {', '.join(Asked.__annotations__)}"
+            )
     if fn is None:
         return functools.partial(Jit, **asked)
     return Jit(fn, **asked)
