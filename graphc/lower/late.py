@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from graphc.graph import Elementwise, Node, Reduction
 from graphc.lower.domain import Access, Domain, axis_name
+from graphc.lower.rewriting import COMPARISONS
 from graphc.types import Dim, names, substitute
 
-CHEAP = frozenset(
+CHEAP = COMPARISONS | frozenset(
     (
         "add",
         "subtract",
@@ -21,12 +22,6 @@ CHEAP = frozenset(
         "negative",
         "where",
         "cast",
-        "equal",
-        "not_equal",
-        "less",
-        "less_equal",
-        "greater",
-        "greater_equal",
         "logical_and",
         "logical_or",
         "logical_not",
@@ -37,7 +32,6 @@ CHEAP = frozenset(
     )
 )
 """Ops that cost less to compute again than to store and load."""
-COMPARISONS = frozenset(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"))
 
 
 def is_late(work: Domain, late: Mapping[Node, Domain]) -> bool:
