@@ -14,8 +14,13 @@ SHORTEST_VECTOR = 8
 
 
 def column_panel(dtype: DType) -> int:
-    """How many columns a panel has: two of the cache's lines."""
-    return 128 // dtype.bytes
+    """How many columns a panel has: as many as the widest tile."""
+    return 256 // dtype.bytes
+
+
+def widest_vector(dtype: DType) -> int:
+    """How many elements the widest vector of any machine has: a line of the cache."""
+    return 64 // dtype.bytes
 
 
 def largest(size: Size, extents: Extents) -> Size | None:

@@ -1,36 +1,61 @@
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
 enum { AHEAD_${ suffix } = 16 }; /* terms whose columns are asked for before their turn */
 
-/*% for name, rows, columns in [("first", "ROWS_" + suffix, 2), ("wide", "ROWS_" + suffix, 2),
-                                ("four", "4", 2), ("two", "2", 2), ("one", "1", 2),
-                                ("thin", "THIN_" + suffix, 1)] %*/
+/*% for name, rows, vectors, lanes in [("first", 6, "VECTORS_" ~ suffix, "lanes"),
+    ("wide", 6, "VECTORS_" ~ suffix, "lanes"), ("four", 4, "VECTORS_" ~ suffix, "lanes"),
+    ("two", 2, "VECTORS_" ~ suffix, "lanes"), ("one", 1, "VECTORS_" ~ suffix, "lanes"),
+    ("half", 12, "VECTORS_" ~ suffix ~ " / 2", "lanes"), ("quarter", 12, 1, "lanes"),
+    ("eighth", 12, 1, "short_lanes")] %*/
+/*% set lanes_t = lanes ~ "_" ~ suffix %*/
+/*% set length = "LANES_" ~ suffix ~ (" / 2" if name == "eighth" else "") %*/
 /*% if name == "first" %*/
 /* As tile_wide, and panel = b, for the rows that follow. */
-/*% else %*/
-/* c = a b, or c += a b, for ${ rows } rows and ${ columns } vectors of columns, summed in registers. */
+/*% elif name == "quarter" %*/
+#if defined(__AVX512F__)
+/* The same for one vector of columns, and for half a vector. */
+/*% elif name != "eighth" %*/
+/* c = a b, or c += a b, for ${ rows } rows and ${ "half " if name == "half" }a tile's width of columns, summed in registers. */
 /*% endif %*/
 FUSED_${ suffix } static void tile_${ name }_${ suffix }(
     int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term, const ${ T } *b, int64_t b_term,
     ${ T } *c, int64_t c_row, bool add${ ", " ~ T ~ " *panel" if name == "first" else "" })
 {
-    lanes_${ suffix } sum[${ rows }][${ columns }] = {0};
+    ${ lanes_t } sum[${ rows }][${ vectors }] = {0};
     UNROLL_${ suffix }
     for (int r = 0; r < ${ rows }; ++r)
         __builtin_prefetch(c + r * c_row, 1);
 /*% if name == "first" %*/
     const bool far = b_term >= (int64_t)(2048 / sizeof(${ T })); /* for the machine to foresee */
 /*% endif %*/
+/*% if name == "wide" %*/
+#if defined(__AVX512F__) /* whose tiles have the time for it */
+    /* Where the rows of the next tile lie, or later terms of these: asked for line by line. It is
+     * an address, and may lead past the matrix. */
+    const bool beside = a_row == 1;
+    const int64_t line = beside ? 0 : 64 / sizeof(${ T }) - 1;
+    uintptr_t ahead = (uintptr_t)a;
+    ahead += (uintptr_t)(beside ? 2 * AHEAD_${ suffix } * a_term : ${ rows } * a_row) * sizeof(${ T });
+#endif
+/*% endif %*/
     for (int64_t p = 0; p < terms; ++p) {
-        lanes_${ suffix } right[${ columns }];
+/*% if name == "wide" %*/
+#if defined(__AVX512F__)
+        if ((p & line) < ${ rows })
+            __builtin_prefetch(
+                (const void *)(ahead + (uintptr_t)((p & line) * a_row) * sizeof(${ T })));
+        ahead += (uintptr_t)a_term * sizeof(${ T });
+#endif
+/*% endif %*/
+        ${ lanes_t } right[${ vectors }];
         UNROLL_${ suffix }
-        for (int v = 0; v < ${ columns }; ++v)
-            right[v] = *(const lanes_${ suffix } *)(b + v * LANES_${ suffix });
+        for (int v = 0; v < ${ vectors }; ++v)
+            right[v] = *(const ${ lanes_t } *)(b + v * ${ length });
 /*% if name == "first" %*/
         UNROLL_${ suffix }
-        for (int v = 0; v < ${ columns }; ++v) {
-            *(lanes_${ suffix } *)(panel + p * WIDTH_${ suffix } + v * LANES_${ suffix }) = right[v];
+        for (int v = 0; v < ${ vectors }; ++v) {
+            *(${ lanes_t } *)(panel + p * WIDTH_${ suffix } + v * ${ length }) = right[v];
             if (far && p + AHEAD_${ suffix } < terms)
-                __builtin_prefetch(b + AHEAD_${ suffix } * b_term + (v + 1) * LANES_${ suffix } - 1);
+                __builtin_prefetch(b + AHEAD_${ suffix } * b_term + (v + 1) * ${ length } - 1);
         }
 /*% endif %*/
         __asm__("" : : : "memory"); /* or each product reads them once more */
@@ -38,7 +63,7 @@ FUSED_${ suffix } static void tile_${ name }_${ suffix }(
         for (int r = 0; r < ${ rows }; ++r) {
             const ${ T } left = a[r * a_row];
             UNROLL_${ suffix }
-            for (int v = 0; v < ${ columns }; ++v)
+            for (int v = 0; v < ${ vectors }; ++v)
                 sum[r][v] += left * right[v];
         }
         a += a_term;
@@ -47,16 +72,17 @@ FUSED_${ suffix } static void tile_${ name }_${ suffix }(
     UNROLL_${ suffix }
     for (int r = 0; r < ${ rows }; ++r) {
         UNROLL_${ suffix }
-        for (int v = 0; v < ${ columns }; ++v) {
-            ${ T } *const out = c + r * c_row + v * LANES_${ suffix };
+        for (int v = 0; v < ${ vectors }; ++v) {
+            ${ T } *const out = c + r * c_row + v * ${ length };
             if (add)
-                sum[r][v] += *(const lanes_${ suffix } *)out;
-            *(lanes_${ suffix } *)out = sum[r][v];
+                sum[r][v] += *(const ${ lanes_t } *)out;
+            *(${ lanes_t } *)out = sum[r][v];
         }
     }
 }
 
 /*% endfor %*/
+#endif
 enum { SIDE_${ suffix } = 16 / sizeof(${ T }) }; /* of the squares in which a matrix is turned */
 
 /* Columns of the panel, a multiple of a square's side, become what in b are rows. */
@@ -108,20 +134,29 @@ static void gather_${ suffix }(
         ready = columns / SIDE_${ suffix } * SIDE_${ suffix };
         turn_${ suffix }(terms, ready, b, b_column, panel);
     }
-    for (int64_t p = 0; p < terms; ++p)
-        for (int64_t q = ready; q < WIDTH_${ suffix }; ++q)
-            panel[p * WIDTH_${ suffix } + q] = q < columns ? b[p * b_term + q * b_column] : 0;
+    for (int64_t p = 0; p < terms; ++p) {
+        const ${ T } *const from = b + p * b_term;
+        ${ T } *const to = panel + p * WIDTH_${ suffix };
+        if (b_column == 1)
+            for (int64_t q = 0; q < columns; ++q)
+                to[q] = from[q];
+        else
+            for (int64_t q = ready; q < columns; ++q)
+                to[q] = from[q * b_column];
+        for (int64_t q = columns; q < WIDTH_${ suffix }; ++q)
+            to[q] = 0;
+    }
 }
 
-/* One tile's width of columns: as many rows at a time as there are. The first of many leave b's
- * columns in the panel, where they lie side by side in the cache. */
+/* So many columns as the width of some tile: as many rows at a time as there are. The first of many
+ * leave b's columns in the panel, where they lie side by side in the cache. */
 static void column_${ suffix }(
-    int64_t rows, bool thin, int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term,
+    int64_t rows, int64_t width, int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term,
     int64_t a_panel, const ${ T } *b, int64_t b_term, ${ T } *c, int64_t c_row, bool add,
     ${ T } *panel)
 {
     int64_t i = 0;
-    if (b != panel && rows >= 4 * ROWS_${ suffix }) {
+    if (width == WIDTH_${ suffix } && b != panel && rows >= 4 * ROWS_${ suffix }) {
         tile_first_${ suffix }(terms, a, a_row, a_term, b, b_term, c, c_row, add, panel);
         b = panel;
         b_term = WIDTH_${ suffix };
@@ -133,9 +168,15 @@ static void column_${ suffix }(
         ${ T } *const into = c + i * c_row;
         const int64_t left_over = rows - i;
         const bool halves = left_over == 8 && i % ROW_PANEL_${ suffix } <= 4; /* two tiles of four */
-        if (thin && left_over >= THIN_${ suffix } && (int64_t)THIN_${ suffix } <= ROW_PANEL_${ suffix }) {
-            tile_thin_${ suffix }(terms, left, a_row, a_term, b, b_term, into, c_row, add);
-            i += THIN_${ suffix };
+        if (2 * width <= WIDTH_${ suffix } && left_over >= ROW_PANEL_${ suffix }) {
+#if defined(__AVX512F__)
+            (width <= NARROWEST_${ suffix } ? tile_eighth_${ suffix }
+                : width <= LANES_${ suffix } ? tile_quarter_${ suffix } : tile_half_${ suffix })(
+                terms, left, a_row, a_term, b, b_term, into, c_row, add);
+#else
+            tile_half_${ suffix }(terms, left, a_row, a_term, b, b_term, into, c_row, add);
+#endif
+            i += ROW_PANEL_${ suffix };
         } else if (left_over >= ROWS_${ suffix } && !halves) {
             tile_wide_${ suffix }(terms, left, a_row, a_term, b, b_term, into, c_row, add);
             i += ROWS_${ suffix };
@@ -173,26 +214,35 @@ static void contract_${ suffix }(
                 + j % COLUMN_PANEL_${ suffix } * b_column;
             const int64_t left_over = columns - j;
             const int64_t width = left_over < WIDTH_${ suffix } ? left_over : WIDTH_${ suffix };
-            const bool direct = width == WIDTH_${ suffix } && b_column == 1;
-            if (!direct)
+            const bool fits = width >= NARROWEST_${ suffix } && (width & (width - 1)) == 0;
+            const bool whole = width == WIDTH_${ suffix } || (fits && rows % ROW_PANEL_${ suffix } == 0);
+            const bool direct = fits && b_column == 1;
+            if (!(whole && direct))
                 gather_${ suffix }(depth, width, right, b_term, b_column, panel);
-            if (width == WIDTH_${ suffix }) {
-                column_${ suffix }(rows, false, depth, left, a_row, a_term, a_panel,
-                    direct ? right : panel, direct ? b_term : WIDTH_${ suffix }, c + j, c_row,
-                    add || k > 0, panel);
+            const ${ T } *const near = direct ? right : panel;
+            const int64_t near_term = direct ? b_term : WIDTH_${ suffix };
+            const bool more = add || k > 0;
+            if (whole) {
+                column_${ suffix }(rows, width, depth, left, a_row, a_term, a_panel, near, near_term,
+                    c + j, c_row, more, panel);
                 continue;
             }
-            /* The last columns' sums go through an array beside. */
             for (int64_t i = 0; i < rows; i += ROW_PANEL_${ suffix }) {
                 const int64_t below = rows - i;
                 const int64_t height = below < ROW_PANEL_${ suffix } ? below : ROW_PANEL_${ suffix };
-                column_${ suffix }(height, width <= LANES_${ suffix }, depth,
-                    left + i / ROW_PANEL_${ suffix } * a_panel, a_row, a_term, a_panel, panel,
+                const ${ T } *const first = left + i / ROW_PANEL_${ suffix } * a_panel;
+                if (fits && height == ROW_PANEL_${ suffix }) {
+                    column_${ suffix }(height, width, depth, first, a_row, a_term, a_panel, near,
+                        near_term, c + i * c_row + j, c_row, more, panel);
+                    continue;
+                }
+                /* The sums of a tile that reaches too far go through an array beside. */
+                column_${ suffix }(height, width, depth, first, a_row, a_term, a_panel, panel,
                     WIDTH_${ suffix }, sums, WIDTH_${ suffix }, false, panel);
                 for (int64_t r = 0; r < height; ++r)
                     for (int64_t q = 0; q < width; ++q) {
                         ${ T } *const out = c + (i + r) * c_row + j + q;
-                        *out = (add || k > 0 ? *out : 0) + sums[r * WIDTH_${ suffix } + q];
+                        *out = (more ? *out : 0) + sums[r * WIDTH_${ suffix } + q];
                     }
             }
         }

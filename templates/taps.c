@@ -1,5 +1,13 @@
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
-/*% for name, rows in [("wide", "ROWS_" + suffix), ("six", "6"), ("four", "4"), ("two", "2"), ("one", "1")] %*/
+/* Two vectors of columns, and as many rows as there are registers for. */
+#if defined(__AVX512F__)
+enum { TAP_ROWS_${ suffix } = 12 };
+#else
+enum { TAP_ROWS_${ suffix } = 6 };
+#endif
+enum { TAP_WIDTH_${ suffix } = 2 * LANES_${ suffix } };
+
+/*% for name, rows in [("wide", "TAP_ROWS_" + suffix), ("six", "6"), ("four", "4"), ("two", "2"), ("one", "1")] %*/
 /* c = a b for ${ rows } rows and two vectors of columns, summed in registers over all taps. */
 FUSED_${ suffix } static void taps_${ name }_${ suffix }(
     const ${ T } *a, int64_t a_row, const ${ T } *b, int64_t count0, int64_t a_step0, int64_t step0,
@@ -84,7 +92,7 @@ static void contract_taps_${ suffix }(
         const ${ T } *const left =
             a + i / ROW_PANEL_${ suffix } * a_panel + i % ROW_PANEL_${ suffix } * a_row;
         const int64_t left_over = rows - i;
-        if (columns < WIDTH_${ suffix }) {
+        if (columns < TAP_WIDTH_${ suffix }) {
             const int64_t few = left_over >= ROW_PANEL_${ suffix } ? ROW_PANEL_${ suffix }
                 : left_over >= 8 ? 8 : left_over >= 4 ? 4 : left_over >= 2 ? 2 : 1;
             for (int64_t k = 0; k < columns; k += NARROW_${ suffix }) {
@@ -99,12 +107,12 @@ static void contract_taps_${ suffix }(
             continue;
         }
         const bool halves = left_over == 8 && i % ROW_PANEL_${ suffix } <= 4; /* two tiles of four */
-        const int64_t height = halves ? 4 : left_over >= ROWS_${ suffix } ? ROWS_${ suffix }
+        const int64_t height = halves ? 4 : left_over >= TAP_ROWS_${ suffix } ? TAP_ROWS_${ suffix }
             : left_over >= 6 ? 6 : left_over >= 4 ? 4 : left_over >= 2 ? 2 : 1;
-        for (int64_t k = 0; k < columns; k += WIDTH_${ suffix }) {
-            const int64_t j = columns - k < WIDTH_${ suffix } ? columns - WIDTH_${ suffix } : k;
+        for (int64_t k = 0; k < columns; k += TAP_WIDTH_${ suffix }) {
+            const int64_t j = columns - k < TAP_WIDTH_${ suffix } ? columns - TAP_WIDTH_${ suffix } : k;
             ${ T } *const into = c + i * c_row + j;
-            (height == ROWS_${ suffix } ? taps_wide_${ suffix }
+            (height == TAP_ROWS_${ suffix } ? taps_wide_${ suffix }
                 : height == 6 ? taps_six_${ suffix }
                 : height == 4 ? taps_four_${ suffix }
                 : height == 2 ? taps_two_${ suffix } : taps_one_${ suffix })(

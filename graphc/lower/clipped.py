@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from graphc.bounds import column_panel
+from graphc.bounds import widest_vector
 from graphc.graph import Computed, Index, Node, View
 from graphc.loops import Apply, Expr, Literal, Position, Read
 from graphc.lower.index import simplify
@@ -41,7 +41,7 @@ def by_clipped_taps(node: Node, found: Tiling) -> Tiling | None:
     outer = tuple(i for i in output if i in found.outer or i in taken)
     found = replace(found, columns=columns, outer=outer, clipped=True)
     width = product(sizes_of(node)[i] for i in columns)
-    least = column_panel(node.dtype) // 2  # two vectors, or one of the widest
+    least = widest_vector(node.dtype)  # or two of a vector half as wide
     if not edges <= {*outer} or not isinstance(width, int) or width < least:
         return None
     return found if _is_readable(node, found) else None

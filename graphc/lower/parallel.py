@@ -64,7 +64,7 @@ ROWS, COLUMNS = 48, 128
 """Of a product of matrices, at a time."""
 GATHERING = 128
 """So many rows surely repay gathering the columns they are multiplied by."""
-ENOUGH_PANELS = 4
+ENOUGH_PANELS = 2
 """Of columns, which threads then share rather than the rows, for which each would gather all."""
 SHARES = 8
 """Into how many parts a product of few rows is cut."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from graphc.bounds import ROW_PANEL, column_panel
+from graphc.bounds import ROW_PANEL, column_panel, widest_vector
 from graphc.graph import Computed, Constant, Index, Node, View
 from graphc.lower.domain import is_computed
 from graphc.lower.index import simplify
@@ -115,7 +115,7 @@ def right_steps(node: Node, found: Tiling, flat: Size, extents: Mapping[str, Siz
         return turned if turned is not None and turned.term == 1 else None
     if steps is None and not found.summed and windows:
         columns, sizes = extents[COLUMNS], sizes_of(node)
-        if isinstance(columns, int) and columns >= width // 2:  # a vector of the widest
+        if isinstance(columns, int) and columns >= widest_vector(node.dtype):
             taps = taps_of(flat, COLUMNS, extents, [sizes[i] for i in found.terms])
             steps = None if taps is None else _joined(taps)
             return steps if steps is not None and steps.across == 1 else None
