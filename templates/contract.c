@@ -156,7 +156,7 @@ static void column_${ suffix }(
     ${ T } *panel)
 {
     int64_t i = 0;
-    if (width == WIDTH_${ suffix } && b != panel && rows >= 4 * ROWS_${ suffix }) {
+    if (width == WIDTH_${ suffix } && b_term != WIDTH_${ suffix } && rows >= 4 * ROWS_${ suffix }) {
         tile_first_${ suffix }(terms, a, a_row, a_term, b, b_term, c, c_row, add, panel);
         b = panel;
         b_term = WIDTH_${ suffix };
