@@ -124,10 +124,10 @@ static void turn_${ suffix }(
 #endif
 }
 
-/* panel = as many terms of b, each a row of so many columns, and zeros up to a tile's width. */
+/* panel = as many terms of b, each a row of so many columns, and zeros up to a width. */
 static void gather_${ suffix }(
-    int64_t terms, int64_t columns, const ${ T } *b, int64_t b_term, int64_t b_column,
-    ${ T } *panel)
+    int64_t terms, int64_t columns, int64_t width, const ${ T } *b, int64_t b_term,
+    int64_t b_column, ${ T } *panel)
 {
     int64_t ready = 0; /* columns */
     if (b_term == 1) {
@@ -143,20 +143,20 @@ static void gather_${ suffix }(
         else
             for (int64_t q = ready; q < columns; ++q)
                 to[q] = from[q * b_column];
-        for (int64_t q = columns; q < WIDTH_${ suffix }; ++q)
+        for (int64_t q = columns; q < width; ++q)
             to[q] = 0;
     }
 }
 
-/* So many columns as the width of some tile: as many rows at a time as there are. The first of many
- * leave b's columns in the panel, where they lie side by side in the cache. */
+/* A tile's width of columns: as many rows at a time as there are. The first of many leave b's
+ * columns in the panel, where they lie side by side in the cache. */
 static void column_${ suffix }(
-    int64_t rows, int64_t width, int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term,
+    int64_t rows, int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term,
     int64_t a_panel, const ${ T } *b, int64_t b_term, ${ T } *c, int64_t c_row, bool add,
     ${ T } *panel)
 {
     int64_t i = 0;
-    if (width == WIDTH_${ suffix } && b_term != WIDTH_${ suffix } && rows >= 4 * ROWS_${ suffix }) {
+    if (b_term != WIDTH_${ suffix } && rows >= 4 * ROWS_${ suffix }) {
         tile_first_${ suffix }(terms, a, a_row, a_term, b, b_term, c, c_row, add, panel);
         b = panel;
         b_term = WIDTH_${ suffix };
@@ -168,16 +168,7 @@ static void column_${ suffix }(
         ${ T } *const into = c + i * c_row;
         const int64_t left_over = rows - i;
         const bool halves = left_over == 8 && i % ROW_PANEL_${ suffix } <= 4; /* two tiles of four */
-        if (2 * width <= WIDTH_${ suffix } && left_over >= ROW_PANEL_${ suffix }) {
-#if defined(__AVX512F__)
-            (width <= NARROWEST_${ suffix } ? tile_eighth_${ suffix }
-                : width <= LANES_${ suffix } ? tile_quarter_${ suffix } : tile_half_${ suffix })(
-                terms, left, a_row, a_term, b, b_term, into, c_row, add);
-#else
-            tile_half_${ suffix }(terms, left, a_row, a_term, b, b_term, into, c_row, add);
-#endif
-            i += ROW_PANEL_${ suffix };
-        } else if (left_over >= ROWS_${ suffix } && !halves) {
+        if (left_over >= ROWS_${ suffix } && !halves) {
             tile_wide_${ suffix }(terms, left, a_row, a_term, b, b_term, into, c_row, add);
             i += ROWS_${ suffix };
         } else if (left_over >= 4) {
@@ -192,6 +183,59 @@ static void column_${ suffix }(
         }
     }
 }
+
+/* How many columns the narrowest tile for these makes. */
+static inline int64_t width_for_${ suffix }(int64_t columns)
+{
+    int64_t width = WIDTH_${ suffix };
+    while (width > NARROWEST_${ suffix } && columns <= width / 2)
+        width /= 2;
+    return width;
+}
+
+/* Fewer columns than a tile's width: a panel of rows at a time. The last rows are some of those
+ * before once more, where a has no panels. What a tile makes too much goes to an array beside. */
+static void part_column_${ suffix }(
+    int64_t rows, int64_t columns, int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term,
+    int64_t a_panel, const ${ T } *b, int64_t b_term, ${ T } *c, int64_t c_row, bool add)
+{
+    ${ T } sums[ROW_PANEL_${ suffix } * WIDTH_${ suffix }];
+    const int64_t width = width_for_${ suffix }(columns);
+    for (int64_t i = 0; i < rows; i += ROW_PANEL_${ suffix }) {
+        const bool again = rows - i < ROW_PANEL_${ suffix } && rows >= ROW_PANEL_${ suffix }
+            && a_panel == ROW_PANEL_${ suffix } * a_row;
+        const int64_t first = again ? rows - ROW_PANEL_${ suffix } : i;
+        const int64_t below = rows - first;
+        const int64_t height = below < ROW_PANEL_${ suffix } ? below : ROW_PANEL_${ suffix };
+        const ${ T } *const left = again ? a + first * a_row : a + i / ROW_PANEL_${ suffix } * a_panel;
+        const bool fits = width == columns && height == ROW_PANEL_${ suffix } && !again;
+        ${ T } *const into = fits ? c + i * c_row : sums;
+        const int64_t into_row = fits ? c_row : WIDTH_${ suffix };
+        if (height < ROW_PANEL_${ suffix } || width == WIDTH_${ suffix })
+            column_${ suffix }(height, terms, left, a_row, a_term, a_panel, b, b_term, into, into_row,
+                false, sums);
+        else
+#if defined(__AVX512F__)
+            (width == WIDTH_${ suffix } / 8 ? tile_eighth_${ suffix }
+                : width == WIDTH_${ suffix } / 4 ? tile_quarter_${ suffix } : tile_half_${ suffix })(
+#else
+            tile_half_${ suffix }(
+#endif
+                terms, left, a_row, a_term, b, b_term, into, into_row, fits && add);
+        if (fits)
+            continue;
+        for (int64_t r = i; r < first + height; ++r) {
+            ${ T } *const out = c + r * c_row;
+            const ${ T } *const sum = sums + (r - first) * WIDTH_${ suffix };
+            if (add)
+                for (int64_t q = 0; q < columns; ++q)
+                    out[q] += sum[q];
+            else
+                for (int64_t q = 0; q < columns; ++q)
+                    out[q] = sum[q];
+        }
+    }
+}
 #endif
 
 /* c = a b, or c += a b: rows of a and c, columns of b and c side by side, summed over terms. A step
@@ -203,7 +247,6 @@ static void contract_${ suffix }(
 {
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
     ${ T } panel[DEPTH_${ suffix } * WIDTH_${ suffix }] __attribute__((aligned(64)));
-    ${ T } sums[ROW_PANEL_${ suffix } * WIDTH_${ suffix }];
     const int64_t parts = (terms + DEPTH_${ suffix } - 1) / DEPTH_${ suffix };
     const int64_t most = parts > 1 ? ((terms + parts - 1) / parts + 7) / 8 * 8 : DEPTH_${ suffix };
     for (int64_t k = 0; k == 0 || k < terms; k += most) {
@@ -214,37 +257,21 @@ static void contract_${ suffix }(
                 + j % COLUMN_PANEL_${ suffix } * b_column;
             const int64_t left_over = columns - j;
             const int64_t width = left_over < WIDTH_${ suffix } ? left_over : WIDTH_${ suffix };
-            const bool fits = width >= NARROWEST_${ suffix } && (width & (width - 1)) == 0;
-            const bool whole = width == WIDTH_${ suffix } || (fits && rows % ROW_PANEL_${ suffix } == 0);
-            const bool direct = fits && b_column == 1;
-            if (!(whole && direct))
-                gather_${ suffix }(depth, width, right, b_term, b_column, panel);
+            /* Rows that are no panel are made by tiles of the whole width. */
+            const bool even = rows % ROW_PANEL_${ suffix } == 0
+                || (rows > ROW_PANEL_${ suffix } && a_panel == ROW_PANEL_${ suffix } * a_row);
+            const int64_t wide = even ? width_for_${ suffix }(width) : WIDTH_${ suffix };
+            const bool direct = width == wide && b_column == 1;
+            if (!direct)
+                gather_${ suffix }(depth, width, wide, right, b_term, b_column, panel);
             const ${ T } *const near = direct ? right : panel;
             const int64_t near_term = direct ? b_term : WIDTH_${ suffix };
-            const bool more = add || k > 0;
-            if (whole) {
-                column_${ suffix }(rows, width, depth, left, a_row, a_term, a_panel, near, near_term,
-                    c + j, c_row, more, panel);
-                continue;
-            }
-            for (int64_t i = 0; i < rows; i += ROW_PANEL_${ suffix }) {
-                const int64_t below = rows - i;
-                const int64_t height = below < ROW_PANEL_${ suffix } ? below : ROW_PANEL_${ suffix };
-                const ${ T } *const first = left + i / ROW_PANEL_${ suffix } * a_panel;
-                if (fits && height == ROW_PANEL_${ suffix }) {
-                    column_${ suffix }(height, width, depth, first, a_row, a_term, a_panel, near,
-                        near_term, c + i * c_row + j, c_row, more, panel);
-                    continue;
-                }
-                /* The sums of a tile that reaches too far go through an array beside. */
-                column_${ suffix }(height, width, depth, first, a_row, a_term, a_panel, panel,
-                    WIDTH_${ suffix }, sums, WIDTH_${ suffix }, false, panel);
-                for (int64_t r = 0; r < height; ++r)
-                    for (int64_t q = 0; q < width; ++q) {
-                        ${ T } *const out = c + (i + r) * c_row + j + q;
-                        *out = (more ? *out : 0) + sums[r * WIDTH_${ suffix } + q];
-                    }
-            }
+            if (width == WIDTH_${ suffix })
+                column_${ suffix }(rows, depth, left, a_row, a_term, a_panel, near, near_term,
+                    c + j, c_row, add || k > 0, panel);
+            else
+                part_column_${ suffix }(rows, width, depth, left, a_row, a_term, a_panel, near, near_term,
+                    c + j, c_row, add || k > 0);
         }
     }
 #else

@@ -28,6 +28,12 @@ FUSED_${ suffix } static void dots_${ columns }_${ suffix }(
             UNROLL_${ suffix }
             for (int r = 0; r < 3; ++r)
                 left[r] = *(const lanes_${ suffix } *)(a + r * a_row + p);
+#if defined(__AVX512F__) /* ask for the next rows, at addresses that may lead past the matrix */
+            UNROLL_${ suffix }
+            for (int r = 3; r < 6; ++r)
+                __builtin_prefetch(
+                    (const void *)((uintptr_t)(a + p) + (uintptr_t)(r * a_row) * sizeof(${ T })));
+#endif
             UNROLL_${ suffix }
             for (int q = 0; q < ${ columns }; ++q) {
                 const lanes_${ suffix } right = *(const lanes_${ suffix } *)(b + q * b_row + p);
@@ -102,11 +108,13 @@ static void contract_dots_${ suffix }(
                 for (int64_t q = 0; q < wide; ++q) {
                     ${ T } *const part = sum.part[r * DOTS_${ suffix } + q];
                     UNROLL_${ suffix }
-                    for (int half = LANES_${ suffix } / 2; half > 0; half /= 2)
+                    for (int half = LANES_${ suffix } / 2; half >= 4; half /= 2)
                         for (int l = 0; l < half; ++l)
                             part[l] += part[l + half];
+                    const ${ T } total = LANES_${ suffix } < 4
+                        ? part[0] + part[1] : (part[0] + part[2]) + (part[1] + part[3]);
                     ${ T } *const out = c + (i + r) * c_row + (j + q) * c_column;
-                    *out = (add ? *out : 0) + part[0];
+                    *out = (add ? *out : 0) + total;
                 }
         }
     }

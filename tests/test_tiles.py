@@ -41,7 +41,7 @@ def test_every_edge(form, dtype):
     kernel = graphc.compile(fn, *types)
     assert tiles(fn, *types)
     for m in (0, 1, *SIDES, 14, 20, 26, 32):  # eight rows left over, in one panel of 12 or two
-        for n in (1, 15, 16, *SIDES):
+        for n in (1, 15, 16, 48, 64, *SIDES):
             for k in (0, 1, 9, 64):
                 a = rng.normal(size=(k, m) if left else (m, k)).astype(dtype.name)
                 b = rng.normal(size=(n, k) if right else (k, n)).astype(dtype.name)
@@ -74,6 +74,25 @@ def test_a_narrow_product_is_summed_in_lanes(columns):
         np.testing.assert_allclose(graphc.compile(fn, *dims)(a, b), a @ b, rtol=1e-5)
     (product,) = tiles(FORMS["NT"][0], float32[40, 70], float32[columns, 70])
     assert product.by_dots
+
+
+@pytest.mark.parametrize(
+    ("dtype", "columns", "by_dots"),
+    [
+        *((float32, n, n < 16) for n in (5, 15, 16, 17)),
+        *((float64, n, n in (7, 12)) for n in (7, 8, 12, 13)),
+    ],
+)
+def test_a_narrow_result_is_summed_in_lanes_unless_columns_fill_vectors(dtype, columns, by_dots):
+    fn, dims = FORMS["NN"][0], (dtype["m", 130], dtype[130, columns])
+    (product,) = tiles(fn, *dims)
+    assert product.by_dots == by_dots
+    (product,) = tiles(lambda x, w: np.tanh(x @ w), *dims)
+    assert not product.by_dots  # what reads it waits for some rows only
+    for m in (0, 1, 2, 40):
+        a, b = (rng.normal(size=s).astype(dtype.name) for s in ((m, 130), (130, columns)))
+        tolerance = 8 * 130 * np.finfo(dtype.name).eps
+        np.testing.assert_allclose(graphc.compile(fn, *dims)(a, b), a @ b, rtol=0, atol=tolerance)
 
 
 def test_a_large_product_reads_its_operands_where_they_lie():

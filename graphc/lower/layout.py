@@ -121,10 +121,11 @@ def lay_out(graph: Graph, tiles: Tiles, steady: Collection[Node] = ()) -> Graph:
     alone = {x.serial for x in graph.outputs} - read
 
     def change(node: Node) -> Node:
-        found = None if is_tiled(node) else grouped(node)
+        apart = node.serial in alone
+        found = None if is_tiled(node) else grouped(node, apart)
         if found is None:
             return node
-        found = replace(found, alone=node.serial in alone, blocks=tiles.blocks)
+        found = replace(found, alone=apart, blocks=tiles.blocks)
         operands = tuple(
             x
             if found.clipped and k == found.right

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from graphc.bounds import widest_vector
 from graphc.graph import Node
 from graphc.lower.clipped import by_clipped_taps
 from graphc.lower.index import simplify
@@ -36,12 +37,22 @@ LEAST_NARROW_ROWS = 16
 """So many rows that use a copy of a few columns."""
 
 
-def grouped(node: Node) -> Tiling | None:
+MOST_ALONE, WIDEST_ALONE, LEAST_ALONE = 15, 96, 128
+"""Columns, bytes of a row of them, and terms of a result that nothing else reads: more columns are
+made faster in tiles, and so are those that fill the widest vector."""
+
+
+def grouped(node: Node, alone: bool = False) -> Tiling | None:
     """How a contraction is a matrix product, without copies of windows where that can be; None
-    where it is none."""
+    where it is none. `alone`: nothing else reads it, so that its rows need not come in blocks."""
     found = candidate(node)
     if found is None:
-        return _narrow(node)
+        return _narrow(node, LEAST_COLUMNS - 1, SHORTEST_RUN)
+    width = WIDEST_ALONE // node.dtype.bytes
+    if alone and product(sizes_of(node)[i] for i in found.columns) != widest_vector(node.dtype):
+        narrow = _narrow(node, min(MOST_ALONE, width), LEAST_ALONE)
+        if narrow is not None:
+            return narrow
     if reads_windows(node.operands[found.right]):
         narrow = by_clipped_taps(node, found) or _by_taps(node, found)
         if narrow is not None:
@@ -52,9 +63,14 @@ def grouped(node: Node) -> Tiling | None:
     return found
 
 
-def _narrow(node: Node) -> Tiling | None:
-    """Fewer columns than a vector has lanes: by dots, if terms lie side by side in the left. The
-    right operand is small, and copied if need be."""
+def _narrow(node: Node, most: int, least: int) -> Tiling | None:
+    """A few columns: by dots, if terms lie side by side in the left. The right operand is small,
+    and copied if need be.
+
+    Args:
+        most: columns.
+        least: terms.
+    """
     found = as_product(node)
     if found is None or len(found.terms) != 1 or found.outer or found.summed:
         return None
@@ -63,7 +79,7 @@ def _narrow(node: Node) -> Tiling | None:
     rows, steps = count(sizes[i] for i in found.rows), label_steps(node, found.left)
     if not isinstance(columns, int) or not isinstance(terms, int) or steps is None:
         return None
-    if not 1 < columns < LEAST_COLUMNS or terms < SHORTEST_RUN or rows < LEAST_NARROW_ROWS:
+    if not 1 < columns <= most or terms < least or rows < LEAST_NARROW_ROWS:
         return None
     return replace(found, runs=found.terms) if steps[found.terms[0]] == 1 else None
 
