@@ -25,9 +25,9 @@ SETS, WAYS, LINE = 64, 8, 64
 """Of the first cache: sets of so many lines of so many bytes."""
 DEPTH = 256
 """Terms that a tile sums before it moves on."""
-ENOUGH_ROWS, FEW_PRODUCTS = 96, 4
-"""With so many rows at a time a product gathers its columns itself, unless more products want them:
-then one copy for all costs less."""
+ENOUGH_ROWS, FEW_PRODUCTS, FEW_TURNED = 96, 8, 4
+"""With so many rows at a time a product gathers its columns itself, unless more products want them,
+or more want them turned: then one copy for all costs less."""
 LARGEST_COPY = 1 << 17
 """Elements. Larger copies are made in parts, in a loop over the first label, where there is one."""
 ENOUGH_TERMS = 32
@@ -57,7 +57,7 @@ def wants_copy(node: Node, found: Tiling, k: int) -> bool:
         return turned or far or _collides(node, found, steps.term)
     if not turned and (not far or uses < WORTH_COPYING[side]):
         return False
-    return not _gathers(node, found, uses)
+    return not _gathers(node, found, uses, FEW_TURNED if turned else FEW_PRODUCTS)
 
 
 def _collides(node: Node, found: Tiling, step: Size) -> bool:
@@ -69,14 +69,14 @@ def _collides(node: Node, found: Tiling, step: Size) -> bool:
     return min(terms, DEPTH) > sets * WAYS
 
 
-def _gathers(node: Node, found: Tiling, rows: int) -> bool:
-    """Whether the product gathers its columns on its way: it has rows enough, and few more products
-    want the same."""
+def _gathers(node: Node, found: Tiling, rows: int, few: int) -> bool:
+    """Whether the product gathers its columns on its way: it has rows enough, and a few products at
+    most want the same."""
     inputs, _ = subscripts(node.params)
     sizes = sizes_of(node)
     around = (i for i in (*found.outer, *found.summed) if i not in inputs[found.right])
     block = block_of(node, found) or rows
-    return block >= ENOUGH_ROWS and count(sizes[i] for i in around) * rows <= block * FEW_PRODUCTS
+    return block >= ENOUGH_ROWS and count(sizes[i] for i in around) * rows <= block * few
 
 
 def _bytes(node: Node, step: Size) -> int:

@@ -168,7 +168,7 @@ ROW_BLOCK, SMALL_ROW_BLOCK = 144, 72
 LARGE_ROW_BLOCK = 1200
 """Where no one waits for the rows: what one block of terms reads of the left operand stays in the
 third cache, from which the tiles read it in the order of memory."""
-SECOND_CACHE = 256 * 1024
+SECOND_CACHE = 320 * 1024
 """Bytes that stay in the second cache beside what else is there."""
 
 
