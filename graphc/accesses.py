@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from graphc.bounds import ROW_PANEL, Extents, column_panel, largest, smallest
+from graphc.bounds import Extents, column_panel, largest, row_panel, smallest
 from graphc.loops import (
     Apply,
     Contract,
@@ -151,7 +151,7 @@ def _contract(stmt: Contract, place: _Place) -> Iterator[Access]:
         spot = _inside(spot, "?within", width)
         return Dim.named("?panel") * side.panel + Dim.named("?within") * step, spot
 
-    down, spot = steps(stmt.left, "?row", stmt.left.row, ROW_PANEL)
+    down, spot = steps(stmt.left, "?row", stmt.left.row, row_panel(stmt.dtype))
     spot, along = _along_taps(stmt.left, spot, term)
     left = stmt.left.start + down + along
     yield _access(stmt.left.buffer, left, False, spot)

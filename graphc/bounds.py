@@ -8,9 +8,15 @@ from graphc.types import FUNCTIONS, Atom, Dim, DType, Size
 
 Extents = Mapping[str, Size]
 
-ROW_PANEL = 12
+TALL = 12
+"""Rows of a tile of few columns, the most that any tile has."""
 SHORTEST_VECTOR = 8
 """Iterations of a loop that is worth vectorising, with functions that are made for it."""
+
+
+def row_panel(dtype: DType) -> int:
+    """How many rows a panel has: those of a tile or two, less than a line of the cache."""
+    return 48 // dtype.bytes
 
 
 def column_panel(dtype: DType) -> int:

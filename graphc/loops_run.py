@@ -15,8 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from graphc import ops
-from graphc.bounds import ROW_PANEL
-from graphc.bounds import column_panel as width_of
+from graphc.bounds import column_panel, row_panel
 from graphc.errors import VerifyError
 from graphc.graph import Array
 from graphc.loops import (
@@ -246,15 +245,15 @@ class _Machine:
             (m.buffer, self.size(m.start), self.size(m.row), self.size(m.term))
             for m in (stmt.left, stmt.right, stmt.into)
         )
-        row_panel, column_panel = self.size(stmt.row_panel), self.size(stmt.column_panel)
+        row_step, column_step = self.size(stmt.row_panel), self.size(stmt.column_panel)
         for i, j in np.ndindex(rows, columns):
             spot = into[1] + i * into[2] + j * (into[3] if stmt.by_dots else 1)
             total = self.read(into[0], spot) if stmt.add else stmt.dtype.numpy.type(0)
-            across, down = divmod(i, ROW_PANEL), divmod(j, width_of(stmt.dtype))
+            across, down = divmod(i, row_panel(stmt.dtype)), divmod(j, column_panel(stmt.dtype))
             for p in filter(self.counted(stmt), range(terms)):
-                at = left[1] + across[0] * row_panel + across[1] * left[2]
+                at = left[1] + across[0] * row_step + across[1] * left[2]
                 at += _tap(stmt.left.taps, p) if stmt.left.taps else p * left[3]
-                beside = right[1] + down[0] * column_panel + down[1] * right[2]
+                beside = right[1] + down[0] * column_step + down[1] * right[2]
                 beside += _tap(stmt.right.taps, p) if stmt.right.taps else p * right[3]
                 product = np.multiply(self.read(left[0], at), self.read(right[0], beside))
                 total = np.add(total, product)

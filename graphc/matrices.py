@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from graphc.bounds import ROW_PANEL, column_panel
+from graphc.bounds import column_panel, row_panel
 from graphc.frozen import dataclass
 from graphc.types import DType, Size
 
@@ -16,7 +16,7 @@ class Matrix:
     """A matrix in a buffer: its first element, and the steps between rows and between terms (the
     elements that a product sums over); on the right, `row` is the step between columns.
 
-    On the left, rows may lie in panels of ROW_PANEL; on the right, columns in panels of
+    On the left, rows may lie in panels of `row_panel`; on the right, columns in panels of
     `column_panel`. Then `panel` is the step from one to the next; where it is None, the steps run
     through. Or terms lie along several axes, like the taps of a filter, at most MOST_TAPS: then
     `taps` has how many there are along each, and their step, the last axis fastest.
@@ -66,7 +66,7 @@ class Contract:
     @property
     def row_panel(self) -> Size:
         """How far a panel of rows of the left operand is from the next."""
-        return self.left.row * ROW_PANEL if self.left.panel is None else self.left.panel
+        return self.left.row * row_panel(self.dtype) if self.left.panel is None else self.left.panel
 
     @property
     def column_panel(self) -> Size:

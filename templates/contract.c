@@ -7,6 +7,7 @@ enum { AHEAD_${ suffix } = 16 }; /* terms whose columns are asked for before the
     ("half", 12, "VECTORS_" ~ suffix ~ " / 2", "lanes"), ("quarter", 12, 1, "lanes"),
     ("eighth", 12, 1, "short_lanes")] %*/
 /*% set lanes_t = lanes ~ "_" ~ suffix %*/
+/*% set tall = rows == 12 %*/
 /*% set length = "LANES_" ~ suffix ~ (" / 2" if name == "eighth" else "") %*/
 /*% if name == "first" %*/
 /* As tile_wide, and panel = b, for the rows that follow. */
@@ -17,8 +18,8 @@ enum { AHEAD_${ suffix } = 16 }; /* terms whose columns are asked for before the
 /* c = a b, or c += a b, for ${ rows } rows and ${ "half " if name == "half" }a tile's width of columns, summed in registers. */
 /*% endif %*/
 FUSED_${ suffix } static void tile_${ name }_${ suffix }(
-    int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term, const ${ T } *b, int64_t b_term,
-    ${ T } *c, int64_t c_row, bool add${ ", " ~ T ~ " *panel" if name == "first" else "" })
+    int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term, ${ "int64_t a_panel, " if tall else "" }const ${ T } *b,
+    int64_t b_term, ${ T } *c, int64_t c_row, bool add${ ", " ~ T ~ " *panel" if name == "first" else "" })
 {
     ${ lanes_t } sum[${ rows }][${ vectors }] = {0};
     UNROLL_${ suffix }
@@ -61,7 +62,7 @@ FUSED_${ suffix } static void tile_${ name }_${ suffix }(
         __asm__("" : : : "memory"); /* or each product reads them once more */
         UNROLL_${ suffix }
         for (int r = 0; r < ${ rows }; ++r) {
-            const ${ T } left = a[r * a_row];
+            const ${ T } left = a[${ "r / ROW_PANEL_" ~ suffix ~ " * a_panel + r % ROW_PANEL_" ~ suffix ~ " * a_row" if tall else "r * a_row" }];
             UNROLL_${ suffix }
             for (int v = 0; v < ${ vectors }; ++v)
                 sum[r][v] += left * right[v];
@@ -167,7 +168,9 @@ static void column_${ suffix }(
             a + i / ROW_PANEL_${ suffix } * a_panel + i % ROW_PANEL_${ suffix } * a_row;
         ${ T } *const into = c + i * c_row;
         const int64_t left_over = rows - i;
-        const bool halves = left_over == 8 && i % ROW_PANEL_${ suffix } <= 4; /* two tiles of four */
+        const bool halves = left_over == 8 /* of four rows, in one panel */
+            && (i % ROW_PANEL_${ suffix } + 8 <= ROW_PANEL_${ suffix }
+                || a_panel == ROW_PANEL_${ suffix } * a_row);
         if (left_over >= ROWS_${ suffix } && !halves) {
             tile_wide_${ suffix }(terms, left, a_row, a_term, b, b_term, into, c_row, add);
             i += ROWS_${ suffix };
@@ -193,25 +196,25 @@ static inline int64_t width_for_${ suffix }(int64_t columns)
     return width;
 }
 
-/* Fewer columns than a tile's width: a panel of rows at a time. The last rows are some of those
+/* Fewer columns than a tile's width: two panels of rows at a time. The last rows are some of those
  * before once more, where a has no panels. What a tile makes too much goes to an array beside. */
 static void part_column_${ suffix }(
     int64_t rows, int64_t columns, int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term,
     int64_t a_panel, const ${ T } *b, int64_t b_term, ${ T } *c, int64_t c_row, bool add)
 {
-    ${ T } sums[ROW_PANEL_${ suffix } * WIDTH_${ suffix }];
+    ${ T } sums[TALL_${ suffix } * WIDTH_${ suffix }];
     const int64_t width = width_for_${ suffix }(columns);
-    for (int64_t i = 0; i < rows; i += ROW_PANEL_${ suffix }) {
-        const bool again = rows - i < ROW_PANEL_${ suffix } && rows >= ROW_PANEL_${ suffix }
+    for (int64_t i = 0; i < rows; i += TALL_${ suffix }) {
+        const bool again = rows - i < TALL_${ suffix } && rows >= TALL_${ suffix }
             && a_panel == ROW_PANEL_${ suffix } * a_row;
-        const int64_t first = again ? rows - ROW_PANEL_${ suffix } : i;
+        const int64_t first = again ? rows - TALL_${ suffix } : i;
         const int64_t below = rows - first;
-        const int64_t height = below < ROW_PANEL_${ suffix } ? below : ROW_PANEL_${ suffix };
+        const int64_t height = below < TALL_${ suffix } ? below : TALL_${ suffix };
         const ${ T } *const left = again ? a + first * a_row : a + i / ROW_PANEL_${ suffix } * a_panel;
-        const bool fits = width == columns && height == ROW_PANEL_${ suffix } && !again;
+        const bool fits = width == columns && height == TALL_${ suffix } && !again;
         ${ T } *const into = fits ? c + i * c_row : sums;
         const int64_t into_row = fits ? c_row : WIDTH_${ suffix };
-        if (height < ROW_PANEL_${ suffix } || width == WIDTH_${ suffix })
+        if (height < TALL_${ suffix } || width == WIDTH_${ suffix })
             column_${ suffix }(height, terms, left, a_row, a_term, a_panel, b, b_term, into, into_row,
                 false, sums);
         else
@@ -221,7 +224,7 @@ static void part_column_${ suffix }(
 #else
             tile_half_${ suffix }(
 #endif
-                terms, left, a_row, a_term, b, b_term, into, into_row, fits && add);
+                terms, left, a_row, a_term, a_panel, b, b_term, into, into_row, fits && add);
         if (fits)
             continue;
         for (int64_t r = i; r < first + height; ++r) {
@@ -257,9 +260,9 @@ static void contract_${ suffix }(
                 + j % COLUMN_PANEL_${ suffix } * b_column;
             const int64_t left_over = columns - j;
             const int64_t width = left_over < WIDTH_${ suffix } ? left_over : WIDTH_${ suffix };
-            /* Rows that are no panel are made by tiles of the whole width. */
-            const bool even = rows % ROW_PANEL_${ suffix } == 0
-                || (rows > ROW_PANEL_${ suffix } && a_panel == ROW_PANEL_${ suffix } * a_row);
+            /* Rows that are no two panels are made by tiles of the whole width. */
+            const bool even = rows % TALL_${ suffix } == 0
+                || (rows > TALL_${ suffix } && a_panel == ROW_PANEL_${ suffix } * a_row);
             const int64_t wide = even ? width_for_${ suffix }(width) : WIDTH_${ suffix };
             const bool direct = width == wide && b_column == 1;
             if (!direct)

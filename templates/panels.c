@@ -1,5 +1,5 @@
 /* Panels in which packed operands lie: so many rows, or columns, of one term side by side. */
-enum { ROW_PANEL_${ suffix } = 12, COLUMN_PANEL_${ suffix } = 256 / sizeof(${ T }) };
+enum { ROW_PANEL_${ suffix } = 48 / sizeof(${ T }), COLUMN_PANEL_${ suffix } = 256 / sizeof(${ T }) };
 
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
 /* Vectors as wide as the machine's; a tile's columns, in vectors, which with its rows fill the
@@ -12,7 +12,8 @@ enum { LANES_${ suffix } = 32 / sizeof(${ T }), VECTORS_${ suffix } = 2, DEPTH_$
 #else
 enum { LANES_${ suffix } = 16 / sizeof(${ T }), VECTORS_${ suffix } = 2, DEPTH_${ suffix } = 256 };
 #endif
-enum { ROWS_${ suffix } = 6, WIDTH_${ suffix } = VECTORS_${ suffix } * LANES_${ suffix } };
+enum { ROWS_${ suffix } = 6, TALL_${ suffix } = 12 }; /* rows of a tile, and of a narrow one */
+enum { WIDTH_${ suffix } = VECTORS_${ suffix } * LANES_${ suffix } };
 typedef ${ T } lanes_${ suffix } __attribute__((
     vector_size(LANES_${ suffix } * sizeof(${ T })), aligned(sizeof(${ T })), may_alias));
 #if defined(__AVX512F__)

@@ -10,9 +10,9 @@ enum { TAP_WIDTH_${ suffix } = 2 * LANES_${ suffix } };
 /*% for name, rows in [("wide", "TAP_ROWS_" + suffix), ("six", "6"), ("four", "4"), ("two", "2"), ("one", "1")] %*/
 /* c = a b for ${ rows } rows and two vectors of columns, summed in registers over all taps. */
 FUSED_${ suffix } static void taps_${ name }_${ suffix }(
-    const ${ T } *a, int64_t a_row, const ${ T } *b, int64_t count0, int64_t a_step0, int64_t step0,
-    int64_t count1, int64_t a_step1, int64_t step1, int64_t count2, int64_t a_step2, int64_t step2,
-    ${ T } *c, int64_t c_row)
+    const ${ T } *a, int64_t a_row, int64_t a_panel, const ${ T } *b, int64_t count0, int64_t a_step0,
+    int64_t step0, int64_t count1, int64_t a_step1, int64_t step1, int64_t count2, int64_t a_step2,
+    int64_t step2, ${ T } *c, int64_t c_row)
 {
     lanes_${ suffix } sum[${ rows }][2] = {0};
     for (int64_t p = 0; p < count0; ++p)
@@ -25,7 +25,7 @@ FUSED_${ suffix } static void taps_${ name }_${ suffix }(
                 __asm__("" : : : "memory"); /* or each product reads them once more */
                 UNROLL_${ suffix }
                 for (int r = 0; r < ${ rows }; ++r) {
-                    const ${ T } left = weight[r * a_row];
+                    const ${ T } left = weight[r / ROW_PANEL_${ suffix } * a_panel + r % ROW_PANEL_${ suffix } * a_row];
                     sum[r][0] += left * near;
                     sum[r][1] += left * far;
                 }
@@ -53,9 +53,9 @@ typedef ${ T } narrow_${ suffix } __attribute__((
 /*% for rows in (12, 8, 4, 2, 1) %*/
 /* c = a b for ${ rows } rows and one such vector of columns. */
 FUSED_${ suffix } static void taps_narrow_${ rows }_${ suffix }(
-    const ${ T } *a, int64_t a_row, const ${ T } *b, int64_t count0, int64_t a_step0, int64_t step0,
-    int64_t count1, int64_t a_step1, int64_t step1, int64_t count2, int64_t a_step2, int64_t step2,
-    ${ T } *c, int64_t c_row)
+    const ${ T } *a, int64_t a_row, int64_t a_panel, const ${ T } *b, int64_t count0, int64_t a_step0,
+    int64_t step0, int64_t count1, int64_t a_step1, int64_t step1, int64_t count2, int64_t a_step2,
+    int64_t step2, ${ T } *c, int64_t c_row)
 {
     narrow_${ suffix } sum[${ rows }] = {0};
     for (int64_t p = 0; p < count0; ++p)
@@ -66,7 +66,7 @@ FUSED_${ suffix } static void taps_narrow_${ rows }_${ suffix }(
                 const narrow_${ suffix } right = *(const narrow_${ suffix } *)tap;
                 UNROLL_${ suffix }
                 for (int r = 0; r < ${ rows }; ++r)
-                    sum[r] += weight[r * a_row] * right;
+                    sum[r] += weight[r / ROW_PANEL_${ suffix } * a_panel + r % ROW_PANEL_${ suffix } * a_row] * right;
                 weight += a_step2;
                 tap += step2;
             }
@@ -93,20 +93,22 @@ static void contract_taps_${ suffix }(
             a + i / ROW_PANEL_${ suffix } * a_panel + i % ROW_PANEL_${ suffix } * a_row;
         const int64_t left_over = rows - i;
         if (columns < TAP_WIDTH_${ suffix }) {
-            const int64_t few = left_over >= ROW_PANEL_${ suffix } ? ROW_PANEL_${ suffix }
+            const int64_t few = left_over >= TALL_${ suffix } ? TALL_${ suffix }
                 : left_over >= 8 ? 8 : left_over >= 4 ? 4 : left_over >= 2 ? 2 : 1;
             for (int64_t k = 0; k < columns; k += NARROW_${ suffix }) {
                 const int64_t j = columns - k < NARROW_${ suffix } ? columns - NARROW_${ suffix } : k;
-                (few == ROW_PANEL_${ suffix } ? taps_narrow_12_${ suffix }
+                (few == TALL_${ suffix } ? taps_narrow_12_${ suffix }
                     : few == 8 ? taps_narrow_8_${ suffix } : few == 4 ? taps_narrow_4_${ suffix }
                     : few == 2 ? taps_narrow_2_${ suffix } : taps_narrow_1_${ suffix })(
-                    left, a_row, b + j, count0, a_step0, step0, count1, a_step1, step1, count2, a_step2,
+                    left, a_row, a_panel, b + j, count0, a_step0, step0, count1, a_step1, step1, count2, a_step2,
                     step2, c + i * c_row + j, c_row);
             }
             i += few;
             continue;
         }
-        const bool halves = left_over == 8 && i % ROW_PANEL_${ suffix } <= 4; /* two tiles of four */
+        const bool halves = left_over == 8 /* of four rows, in one panel */
+            && (i % ROW_PANEL_${ suffix } + 8 <= ROW_PANEL_${ suffix }
+                || a_panel == ROW_PANEL_${ suffix } * a_row);
         const int64_t height = halves ? 4 : left_over >= TAP_ROWS_${ suffix } ? TAP_ROWS_${ suffix }
             : left_over >= 6 ? 6 : left_over >= 4 ? 4 : left_over >= 2 ? 2 : 1;
         for (int64_t k = 0; k < columns; k += TAP_WIDTH_${ suffix }) {
@@ -116,7 +118,7 @@ static void contract_taps_${ suffix }(
                 : height == 6 ? taps_six_${ suffix }
                 : height == 4 ? taps_four_${ suffix }
                 : height == 2 ? taps_two_${ suffix } : taps_one_${ suffix })(
-                left, a_row, b + j, count0, a_step0, step0, count1, a_step1, step1, count2, a_step2,
+                left, a_row, a_panel, b + j, count0, a_step0, step0, count1, a_step1, step1, count2, a_step2,
                 step2, into, c_row);
         }
         i += height;

@@ -105,8 +105,13 @@ def test_a_large_product_reads_its_operands_where_they_lie():
 
 
 def test_rows_are_read_where_they_lie_however_long():
-    for form, copies in (("NN", []), ("TN", [(86, 1024, 12)])):
-        program = lowered(FORMS[form][0], float32[1024, 1024], float32[1024, 1024])
+    cases = (
+        ("NN", float32, []),
+        ("TN", float32, [(86, 1024, 12)]),
+        ("TN", float64, [(171, 1024, 6)]),
+    )
+    for form, dtype, copies in cases:
+        program = lowered(FORMS[form][0], dtype[1024, 1024], dtype[1024, 1024])
         assert [x.shape for x in program.buffers] == copies
         assert isinstance(program.body[-1], Contract)  # a thousand rows in one go
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from graphc import loops
-from graphc.bounds import ROW_PANEL, column_panel
+from graphc.bounds import column_panel, row_panel
 from graphc.dependence import Split, Total
 from graphc.loops import (
     Apply,
@@ -136,7 +136,7 @@ def some_rows(stmt: Contract, blocks: Blocks) -> Contract:
     first = blocks.first
     down = first * stmt.left.row
     if stmt.left.panel is not None:
-        down = Dim.named(blocks.var) * (blocks.size // ROW_PANEL) * stmt.left.panel
+        down = Dim.named(blocks.var) * (blocks.size // row_panel(stmt.dtype)) * stmt.left.panel
     left = replace(stmt.left, start=stmt.left.start + down)
     into = replace(stmt.into, start=stmt.into.start + first * stmt.into.row)
     return replace(stmt, rows=blocks.inside, left=left, into=into)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from graphc.bounds import ROW_PANEL, SHORTEST_VECTOR
+from graphc.bounds import SHORTEST_VECTOR, TALL
 from graphc.loops import Comment, Contract, Let, Loop, Stmt, While, statements
 from graphc.lower.blocks import Blocks, dealt, some_rows
 from graphc.lower.rewriting import Rewriting
@@ -48,7 +48,7 @@ def fewest_rows(loop: Loop) -> int:
     if any(not any(isinstance(x, Loop | While) for x in statements(row.body)) for row in inner):
         return SHORTEST_VECTOR
     panels = any(isinstance(x, Contract) and x.left.panel is not None for x in loop.body)
-    return ROW_PANEL if panels else FEWEST_ROWS
+    return TALL if panels else FEWEST_ROWS
 
 
 def by_rows(loop: Loop, blocks: Blocks) -> Loop:

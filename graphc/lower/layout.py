@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection
 from dataclasses import replace
 
-from graphc.bounds import ROW_PANEL, column_panel
+from graphc.bounds import column_panel, row_panel
 from graphc.graph import Computed, Graph, Node, View, apply, rebuild
 from graphc.lower.panels import copied, packed
 from graphc.lower.steps import lies
@@ -187,7 +187,7 @@ def _copied(node: Node, found: Tiling, k: int) -> Node:
     if dense:
         x = copied(x, node, _is_early(node, found, k))
     else:
-        width = column_panel(node.dtype) if right else ROW_PANEL
+        width = column_panel(node.dtype) if right else row_panel(node.dtype)
         x = packed(x, len(found.terms), width, node, _is_early(node, found, k))
     return _transposed(x, tuple(order.index(i) for i in labels))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from graphc.barriers import with_barriers
-from graphc.bounds import ROW_PANEL, Extents, column_panel, largest
+from graphc.bounds import TALL, Extents, column_panel, largest, row_panel
 from graphc.dependence import Memory, Split, split_of
 from graphc.errors import VerifyError
 from graphc.loops import (
@@ -267,8 +267,8 @@ class _Sharer:
         """How rows and columns may be divided, the better way first."""
         found: list[tuple[Blocked, Blocks]] = []
         most, block = largest(stmt.rows, extents), self.variable("block")
-        rows = _at_once(most, ROWS, ROW_PANEL)
-        if stmt.left.panel is None or rows % ROW_PANEL == 0:
+        rows = _at_once(most, ROWS, TALL)
+        if stmt.left.panel is None or rows % row_panel(stmt.dtype) == 0:
             found.append((blocked_rows, Blocks(block, rows, stmt.rows)))
         panel = column_panel(stmt.dtype)
         wide = _at_once(largest(stmt.columns, extents), COLUMNS, panel)

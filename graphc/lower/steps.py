@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from graphc.bounds import ROW_PANEL, column_panel, widest_vector
+from graphc.bounds import column_panel, row_panel, widest_vector
 from graphc.graph import Computed, Constant, Index, Node, View
 from graphc.lower.domain import is_computed
 from graphc.lower.index import simplify
@@ -102,7 +102,7 @@ def lies(node: Node, found: Tiling, k: int) -> Steps | None:
     extents = group_extents(node, found) | {f"?{i}": sizes[i] for i in outer}
     if k == found.right:
         return right_steps(node, found, flat, extents)
-    return steps_of(flat, ROWS, ROW_PANEL, extents, unit=False)
+    return steps_of(flat, ROWS, row_panel(node.dtype), extents, unit=False)
 
 
 def right_steps(node: Node, found: Tiling, flat: Size, extents: Mapping[str, Size]) -> Steps | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from graphc import loops
-from graphc.bounds import ROW_PANEL, Extents
+from graphc.bounds import Extents, row_panel
 from graphc.graph import Index, Node
 from graphc.loops import Contract, Expr, Literal, Loop, Matrix, Read, Stmt, Store
 from graphc.lower.clipped import clipped
@@ -68,12 +68,12 @@ def write_tiled(
     elif found.clipped:
         return _clipped(node, sides, into, within, loop_names)
     else:
-        left = _matrix(sides[0], lambda flat: steps_of(flat, ROWS, ROW_PANEL, within, unit=False))
+        left = _matrix(sides[0], lambda flat: _row_steps(node, flat, within))
         right = _matrix(sides[1], lambda flat: right_steps(node, found, flat, within))
     place = steps_of(
         substitute(into.index, {COLUMNS: Dim.named(TERMS)}),
         ROWS,
-        ROW_PANEL,
+        row_panel(node.dtype),
         {**within, TERMS: within[COLUMNS]},
         unit=False,
     )
@@ -94,7 +94,7 @@ def _clipped(
 ) -> list[Stmt]:
     """The product by those taps that fall inside the image."""
     found, sizes = tiling(node), sizes_of(node)
-    left = _matrix(sides[0], lambda flat: steps_of(flat, ROWS, ROW_PANEL, within, unit=False))
+    left = _matrix(sides[0], lambda flat: _row_steps(node, flat, within))
     right = clipped(sides[1], within, [sizes[i] for i in found.terms])
     row = _linear_in(into.index, ROWS, within)
     if left is None or right is None or row is None:
@@ -113,6 +113,11 @@ def _linear_in(index: Size, rows: str, within: Mapping[str, Size]) -> Size | Non
     step = substitute(index, {rows: 1, COLUMNS: 0}) - start
     linear = start + step * Dim.named(rows) + Dim.named(COLUMNS)
     return step if linear == index else None
+
+
+def _row_steps(node: Node, flat: Size, within: Mapping[str, Size]) -> Steps | None:
+    """The steps of the left operand."""
+    return steps_of(flat, ROWS, row_panel(node.dtype), within, unit=False)
 
 
 def _matrix(read: Expr, find: Callable[[Size], Steps | None]) -> Matrix | None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from graphc.bounds import TALL
 from graphc.graph import Contraction, Node
 from graphc.ops.control import count_of
 from graphc.ops.leaves import axes
@@ -180,7 +181,7 @@ def row_block(node: Node) -> int | None:
 def block_of(node: Node, found: Tiling) -> int | None:
     """How many rows are made at a time, so that what uses them finds them in the cache; None: all.
 
-    A multiple of the rows of a panel.
+    A multiple of the rows of any tile.
     """
     sizes = sizes_of(node)
     if len(found.rows) != 1 or found.runs or not found.blocks:
@@ -190,12 +191,12 @@ def block_of(node: Node, found: Tiling) -> int | None:
     held = columns * count(sizes[i] for i in found.terms) * node.dtype.bytes
     block = ROW_BLOCK if held > SECOND_CACHE else SMALL_ROW_BLOCK
     fits = SECOND_CACHE // (columns * node.dtype.bytes)
-    block = LARGE_ROW_BLOCK if found.alone else max(12, min(block, fits // 12 * 12))
-    block = max(12, block * found.blocks // 24 * 12)
+    block = LARGE_ROW_BLOCK if found.alone else max(TALL, min(block, fits // TALL * TALL))
+    block = max(TALL, block * found.blocks // (2 * TALL) * TALL)
     if not isinstance(rows, int):
         return block
     parts = -(-rows // block)
-    return None if parts == 1 else -(-rows // (12 * parts)) * 12
+    return None if parts == 1 else -(-rows // (TALL * parts)) * TALL
 
 
 def group_index(labels: Sequence[int], sizes: dict[int, Size], at: Size) -> dict[int, Size]:
