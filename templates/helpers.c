@@ -190,6 +190,13 @@ static inline ${ T } remainder_${ suffix }(${ T } a, ${ T } b)
     return (b < 0) != (r < 0) ? r + b : r;
 }
 
+/*% elif helper == "is_true" %*/
+/* *x, read as a byte: compilers then choose by it in vectors. */
+static inline bool is_true(const bool *x)
+{
+    return *(const unsigned char *)x != 0;
+}
+
 /*% elif helper == "to_i32" %*/
 /* Towards zero; the smallest integer for what does not fit. */
 static inline int32_t to_i32_${ suffix }(${ T } x)

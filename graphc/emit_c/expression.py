@@ -66,8 +66,12 @@ class Printer:
             case Local(name):
                 self.used.add(name)
                 return name, PRIMARY
-            case Read(buffer, index):
-                return self.element(buffer, index), PRIMARY
+            case Read(buffer, index, dtype):
+                element = self.element(buffer, index)
+                if dtype.kind != "b" or not self.vector or element.startswith("*"):
+                    return element, PRIMARY
+                self.helpers.add(("is_true", SUFFIX["bool"]))
+                return f"is_true(&{element})", PRIMARY
             case Position(size):
                 return self.size(size)
             case Apply():

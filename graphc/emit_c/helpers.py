@@ -92,6 +92,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "bessel_ke": ("bessel_downward",),
     "bessel_k": ("bessel_ke",),
     "wrap_index": (),
+    "is_true": (),
     # templates/halves.c
     "odd": ("bits_f32",),
     "from_f16": ("bits",),

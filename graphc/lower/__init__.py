@@ -13,6 +13,7 @@ from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Stmt,
 from graphc.loops_verify import verify
 from graphc.lower.bands import band, band_leaf
 from graphc.lower.body import Leaf, Writer, read_array
+from graphc.lower.early import read_early
 from graphc.lower.jam import jam
 from graphc.lower.memory import place
 from graphc.lower.naming import Names, own_names
@@ -92,7 +93,7 @@ def lower(
     )
     program = write_out(unroll(segment(program, loop_names), names), names)
     program = in_parts(sum_nearby(program, names), names)
-    program = drop_unused(jam(program, names))
+    program = read_early(drop_unused(jam(program, names)), names)
     program = _placed(program, options, names, loop_names)
     verify(program)
     return program

@@ -25,7 +25,7 @@ INFINITY NAN HUGE_VAL M_PI M_E abort exit malloc calloc realloc free memcpy mems
 index rindex bcmp bcopy bzero div ldiv rand srand time clock signal printf puts read write open
 close select accept bind connect listen send link pipe stat sync wait log1pf environ
 I complex imaginary int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t
-ptrdiff_t intptr_t uintptr_t workspace
+ptrdiff_t intptr_t uintptr_t workspace is_true
 """
 KEYWORDS, LIBRARY = frozenset(_KEYWORDS.split()), frozenset(_LIBRARY.split())
 
