@@ -698,3 +698,17 @@ def test_blocks_for_threads_count_the_operations_of_all_rows(rows: int) -> None:
     kernels = (training_step(float32, 2), training_step(float32, None))
     shared, alone = (evaluate(kernel.flops, {"n": rows}) for kernel in kernels)
     assert 0.99 * alone < shared < 1.01 * alone
+
+
+def test_no_thread_looks_for_large_arguments_before_all_have_written_them():
+    def fn(x):
+        start = np.int64(0), x * 2
+        return graphc.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, np.sin(c[1])), start)[1]
+
+    kernel = graphc.compile(fn, float64[5000], threads=2)
+    before = kernel.source.split("/* whether an argument")[:-1]
+    assert before
+    assert all(part.rstrip().endswith("GRAPHC_BARRIER") for part in before)
+    x = np.random.default_rng(0).normal(size=5000)
+    x[[7, 4000]] = 2.0**30
+    np.testing.assert_array_equal(kernel(x), graphc.compile(fn, float64[5000], threads=1)(x))

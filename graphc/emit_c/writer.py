@@ -202,6 +202,8 @@ class Writer:
             return
         self.checks += 1
         far = f"far{self.checks if self.checks > 1 else ''}"
+        if loop.shared:  # every thread looks at all, whoever wrote it
+            self.put("GRAPHC_BARRIER", depth)
         note = "whether an argument of sin, cos or tan is beyond 2^20"
         self.put(f"{C_TYPES[str(flag_type(found[1]))]} {far} = 0;", depth, note)
         self.one_loop(Loop(loop.var, loop.extent, looks(far, *found)), depth, VECTOR)
