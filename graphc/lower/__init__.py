@@ -14,6 +14,7 @@ from graphc.loops_verify import verify
 from graphc.lower.bands import band, band_leaf
 from graphc.lower.body import Leaf, Writer, read_array
 from graphc.lower.early import read_early
+from graphc.lower.flat import flatten
 from graphc.lower.jam import jam
 from graphc.lower.memory import place
 from graphc.lower.naming import Names, own_names
@@ -105,7 +106,7 @@ def _placed(
     """The program with its memory laid out, and for threads if that was asked for."""
     # One thread tells of a trap, and copies for threads would not fit a budget.
     if options.threads is None or program.trap or options.memory is not None:
-        return place(program, names, loop_names, options.memory)
+        return flatten(place(program, names, loop_names, options.memory))
     return parallelise(program, options.threads, names, loop_names)
 
 
