@@ -44,7 +44,7 @@ def wide(x: Any, w: Any) -> Any:
 
 PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "deep": (graphc.grad(deep), ([F[4, 4]] * 6, F[8, 4])),
-    "deep, both": (graphc.value_and_grad(deep, argnums=(0, 1)), ([f32[32, 32]] * 4, f32[8, 32])),
+    "deep, both": (graphc.value_and_grad(deep, argnums=(0, 1)), ([f32[32, 32]] * 10, f32[8, 32])),
     "chain": (graphc.grad(chain), (F[40],)),
     "wide": (graphc.grad(wide, argnums=(0, 1)), (F[6, 4], F[4, 4])),
 }

@@ -175,19 +175,20 @@ def _through(node: Node, stored: dict[Node, Node], reader: Node, early: bool) ->
 
 def _copied(node: Node, found: Tiling, k: int) -> Node:
     """The operand by way of a copy: in panels, or, where several labels make up the columns (the
-    rows), dense."""
+    rows) or one panel would have all columns, dense."""
     inputs, _ = subscripts(node.params)
     labels, x, right = inputs[k], node.operands[k], k == found.right
     own = found.columns if right else found.rows
     outer = tuple(i for i in (*found.outer, *found.summed) if i in labels)
-    dense = len(own) > 1 or bool(found.runs)
+    width = column_panel(node.dtype) if right else row_panel(node.dtype)
+    many = sizes_of(node)[own[0]]
+    dense = len(own) > 1 or bool(found.runs) or (right and isinstance(many, int) and many <= width)
     turned = dense and right and not found.runs
     order = (*outer, *found.terms, *own) if turned else (*outer, *own, *found.terms)
     x = _transposed(x, tuple(labels.index(i) for i in order))
     if dense:
         x = copied(x, node, _is_early(node, found, k))
     else:
-        width = column_panel(node.dtype) if right else row_panel(node.dtype)
         x = packed(x, len(found.terms), width, node, _is_early(node, found, k))
     return _transposed(x, tuple(order.index(i) for i in labels))
 
