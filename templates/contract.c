@@ -1,11 +1,13 @@
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
 enum { AHEAD_${ suffix } = 16 }; /* terms whose columns are asked for before their turn */
 
-/*% for name, rows, vectors, lanes in [("first", 6, "VECTORS_" ~ suffix, "lanes"),
-    ("wide", 6, "VECTORS_" ~ suffix, "lanes"), ("four", 4, "VECTORS_" ~ suffix, "lanes"),
-    ("two", 2, "VECTORS_" ~ suffix, "lanes"), ("one", 1, "VECTORS_" ~ suffix, "lanes"),
-    ("half", 12, "VECTORS_" ~ suffix ~ " / 2", "lanes"), ("quarter", 12, 1, "lanes"),
-    ("eighth", 12, 1, "short_lanes")] %*/
+/*# Tiles of fewer columns only where some product has columns that are no multiple of a panel's. #*/
+/*% set narrow = ("narrow", suffix) in helpers %*/
+/*% set whole = "VECTORS_" ~ suffix %*/
+/*% for name, rows, vectors, lanes in [("first", 6, whole, "lanes"), ("wide", 6, whole, "lanes"),
+    ("four", 4, whole, "lanes"), ("two", 2, whole, "lanes"), ("one", 1, whole, "lanes")] + ([
+    ("half", 12, whole ~ " / 2", "lanes"), ("quarter", 12, 1, "lanes"),
+    ("eighth", 12, 1, "short_lanes")] if narrow else []) %*/
 /*% set lanes_t = lanes ~ "_" ~ suffix %*/
 /*% set tall = rows == 12 %*/
 /*% set length = "LANES_" ~ suffix ~ (" / 2" if name == "eighth" else "") %*/
@@ -83,7 +85,9 @@ FUSED_${ suffix } static void tile_${ name }_${ suffix }(
 }
 
 /*% endfor %*/
+/*% if narrow %*/
 #endif
+/*% endif %*/
 enum { SIDE_${ suffix } = 16 / sizeof(${ T }) }; /* of the squares in which a matrix is turned */
 
 /* Columns of the panel, a multiple of a square's side, become what in b are rows. */
@@ -187,6 +191,7 @@ static void column_${ suffix }(
     }
 }
 
+/*% if narrow %*/
 /* How many columns the narrowest tile for these makes. */
 static inline int64_t width_for_${ suffix }(int64_t columns)
 {
@@ -239,6 +244,7 @@ static void part_column_${ suffix }(
         }
     }
 }
+/*% endif %*/
 #endif
 
 /* c = a b, or c += a b: rows of a and c, columns of b and c side by side, summed over terms. A step
@@ -258,6 +264,7 @@ static void contract_${ suffix }(
         for (int64_t j = 0; j < columns; j += WIDTH_${ suffix }) {
             const ${ T } *const right = b + k * b_term + j / COLUMN_PANEL_${ suffix } * b_panel
                 + j % COLUMN_PANEL_${ suffix } * b_column;
+/*% if narrow %*/
             const int64_t left_over = columns - j;
             const int64_t width = left_over < WIDTH_${ suffix } ? left_over : WIDTH_${ suffix };
             /* Rows that are no two panels are made by tiles of the whole width. */
@@ -275,6 +282,14 @@ static void contract_${ suffix }(
             else
                 part_column_${ suffix }(rows, width, depth, left, a_row, a_term, a_panel, near, near_term,
                     c + j, c_row, add || k > 0);
+/*% else %*/
+            const bool direct = b_column == 1;
+            if (!direct)
+                gather_${ suffix }(
+                    depth, WIDTH_${ suffix }, WIDTH_${ suffix }, right, b_term, b_column, panel);
+            column_${ suffix }(rows, depth, left, a_row, a_term, a_panel, direct ? right : panel,
+                direct ? b_term : WIDTH_${ suffix }, c + j, c_row, add || k > 0, panel);
+/*% endif %*/
         }
     }
 #else

@@ -26,6 +26,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "to_i64": (),
     "panels": (),
     "transpose": (),
+    "narrow": (),  # which "contract" then defines with the rest
     "contract": ("panels",),
     "contract_taps": ("panels",),
     "contract_dots": ("panels",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from graphc.bounds import column_panel
 from graphc.emit_c.expression import Printer
 from graphc.emit_c.functions import SUFFIX
 from graphc.matrices import MOST_TAPS, Contract, Matrix
@@ -26,6 +27,8 @@ def product_call(p: Printer, stmt: Contract) -> str:
         return _by_taps(p, stmt, c)
     a = _matrix(p, left, left.row, left.term, stmt.row_panel)
     b = _matrix(p, right, right.term, right.row, stmt.column_panel)
+    if not isinstance(stmt.columns, int) or stmt.columns % column_panel(stmt.dtype):
+        p.helpers.add(("narrow", SUFFIX[str(stmt.dtype)]))
     return _call(p, stmt, "contract", (*sizes, stmt.terms), *a, *b, *c, add)
 
 
