@@ -7,7 +7,7 @@ enum { AHEAD_${ suffix } = 16 }; /* terms whose columns are asked for before the
 /*% for name, rows, vectors, lanes in [("first", 6, whole, "lanes"), ("wide", 6, whole, "lanes"),
     ("four", 4, whole, "lanes"), ("two", 2, whole, "lanes"), ("one", 1, whole, "lanes")] + ([
     ("half", 12, whole ~ " / 2", "lanes"), ("quarter", 12, 1, "lanes"),
-    ("eighth", 12, 1, "short_lanes")] if narrow else []) %*/
+    ("few", 4, 1, "lanes"), ("lone", 1, 1, "lanes"), ("eighth", 12, 1, "short_lanes")] if narrow else []) %*/
 /*% set lanes_t = lanes ~ "_" ~ suffix %*/
 /*% set tall = rows == 12 %*/
 /*% set length = "LANES_" ~ suffix ~ (" / 2" if name == "eighth" else "") %*/
@@ -16,7 +16,7 @@ enum { AHEAD_${ suffix } = 16 }; /* terms whose columns are asked for before the
 /*% elif name == "quarter" %*/
 #if defined(__AVX512F__)
 /* The same for one vector of columns, and for half a vector. */
-/*% elif name != "eighth" %*/
+/*% elif name in ("half", "wide", "four", "two", "one") %*/
 /* c = a b, or c += a b, for ${ rows } rows and ${ "half " if name == "half" }a tile's width of columns, summed in registers. */
 /*% endif %*/
 FUSED_${ suffix } static void tile_${ name }_${ suffix }(
@@ -219,6 +219,17 @@ static void part_column_${ suffix }(
         const bool fits = width == columns && height == TALL_${ suffix } && !again;
         ${ T } *const into = fits ? c + i * c_row : sums;
         const int64_t into_row = fits ? c_row : WIDTH_${ suffix };
+#if defined(__AVX512F__)
+        if (height < TALL_${ suffix } && columns <= LANES_${ suffix })
+            for (int64_t r = 0, many; r < height; r += many) {
+                const int64_t place = (i + r) % ROW_PANEL_${ suffix }; /* in its panel */
+                many = height - r < 4 || place + 4 > ROW_PANEL_${ suffix } ? 1 : 4;
+                (many == 1 ? tile_lone_${ suffix } : tile_few_${ suffix })(terms,
+                    a + (i + r) / ROW_PANEL_${ suffix } * a_panel + place * a_row, a_row, a_term,
+                    b, b_term, sums + r * WIDTH_${ suffix }, WIDTH_${ suffix }, false);
+            }
+        else
+#endif
         if (height < TALL_${ suffix } || width == WIDTH_${ suffix })
             column_${ suffix }(height, terms, left, a_row, a_term, a_panel, b, b_term, into, into_row,
                 false, sums);
@@ -267,10 +278,12 @@ static void contract_${ suffix }(
 /*% if narrow %*/
             const int64_t left_over = columns - j;
             const int64_t width = left_over < WIDTH_${ suffix } ? left_over : WIDTH_${ suffix };
-            /* Rows that are no two panels are made by tiles of the whole width. */
+            /* Rows that are no two panels are made by tiles of a vector, or of the whole width. */
             const bool even = rows % TALL_${ suffix } == 0
                 || (rows > TALL_${ suffix } && a_panel == ROW_PANEL_${ suffix } * a_row);
-            const int64_t wide = even ? width_for_${ suffix }(width) : WIDTH_${ suffix };
+            const int64_t wide = even ? width_for_${ suffix }(width)
+                : 2 * NARROWEST_${ suffix } <= LANES_${ suffix } && width <= LANES_${ suffix }
+                ? LANES_${ suffix } : WIDTH_${ suffix };
             const bool direct = width == wide && b_column == 1;
             if (!direct)
                 gather_${ suffix }(depth, width, wide, right, b_term, b_column, panel);
