@@ -10,9 +10,9 @@ enum { TAP_WIDTH_${ suffix } = 2 * LANES_${ suffix } };
 /*% for name, rows in [("wide", "TAP_ROWS_" + suffix), ("six", "6"), ("four", "4"), ("two", "2"), ("one", "1")] %*/
 /* c = a b for ${ rows } rows and two vectors of columns, summed in registers over all taps. */
 FUSED_${ suffix } static void taps_${ name }_${ suffix }(
-    const ${ T } *a, int64_t a_row, int64_t a_panel, const ${ T } *b, int64_t count0, int64_t a_step0,
-    int64_t step0, int64_t count1, int64_t a_step1, int64_t step1, int64_t count2, int64_t a_step2,
-    int64_t step2, ${ T } *c, int64_t c_row)
+    const ${ T } *a, int64_t a_row, int64_t a_panel, const ${ T } *b, int64_t count0,
+    int64_t a_step0, int64_t step0, int64_t count1, int64_t a_step1, int64_t step1, int64_t count2,
+    int64_t a_step2, int64_t step2, ${ T } *c, int64_t c_row)
 {
     lanes_${ suffix } sum[${ rows }][2] = {0};
     for (int64_t p = 0; p < count0; ++p)
@@ -25,7 +25,8 @@ FUSED_${ suffix } static void taps_${ name }_${ suffix }(
                 __asm__("" : : : "memory"); /* or each product reads them once more */
                 UNROLL_${ suffix }
                 for (int r = 0; r < ${ rows }; ++r) {
-                    const ${ T } left = weight[r / ROW_PANEL_${ suffix } * a_panel + r % ROW_PANEL_${ suffix } * a_row];
+                    const ${ T } left = weight[
+                        r / ROW_PANEL_${ suffix } * a_panel + r % ROW_PANEL_${ suffix } * a_row];
                     sum[r][0] += left * near;
                     sum[r][1] += left * far;
                 }
@@ -53,9 +54,9 @@ typedef ${ T } narrow_${ suffix } __attribute__((
 /*% for rows in (12, 8, 4, 2, 1) %*/
 /* c = a b for ${ rows } rows and one such vector of columns. */
 FUSED_${ suffix } static void taps_narrow_${ rows }_${ suffix }(
-    const ${ T } *a, int64_t a_row, int64_t a_panel, const ${ T } *b, int64_t count0, int64_t a_step0,
-    int64_t step0, int64_t count1, int64_t a_step1, int64_t step1, int64_t count2, int64_t a_step2,
-    int64_t step2, ${ T } *c, int64_t c_row)
+    const ${ T } *a, int64_t a_row, int64_t a_panel, const ${ T } *b, int64_t count0,
+    int64_t a_step0, int64_t step0, int64_t count1, int64_t a_step1, int64_t step1, int64_t count2,
+    int64_t a_step2, int64_t step2, ${ T } *c, int64_t c_row)
 {
     narrow_${ suffix } sum[${ rows }] = {0};
     for (int64_t p = 0; p < count0; ++p)
@@ -66,7 +67,8 @@ FUSED_${ suffix } static void taps_narrow_${ rows }_${ suffix }(
                 const narrow_${ suffix } right = *(const narrow_${ suffix } *)tap;
                 UNROLL_${ suffix }
                 for (int r = 0; r < ${ rows }; ++r)
-                    sum[r] += weight[r / ROW_PANEL_${ suffix } * a_panel + r % ROW_PANEL_${ suffix } * a_row] * right;
+                    sum[r] += right * weight[
+                        r / ROW_PANEL_${ suffix } * a_panel + r % ROW_PANEL_${ suffix } * a_row];
                 weight += a_step2;
                 tap += step2;
             }
@@ -79,9 +81,9 @@ FUSED_${ suffix } static void taps_narrow_${ rows }_${ suffix }(
 /*% endfor %*/
 #endif
 /* c = a b, where the terms of b are the taps of a filter: count0 of them step0 apart, at each of
- * these count1, and so on; in a their weights are as many steps of its own apart. Columns of b and c
- * lie side by side, at least one of those vectors: the last tile begins where it ends with them, and
- * makes some once more. */
+ * these count1, and so on; in a their weights are as many steps of its own apart. Columns of b and
+ * c lie side by side, at least one of those vectors: the last tile begins where it ends with them,
+ * and makes some once more. */
 static void contract_taps_${ suffix }(
     int64_t rows, int64_t columns, const ${ T } *a, int64_t a_row, int64_t a_panel, const ${ T } *b,
     int64_t count0, int64_t a_step0, int64_t step0, int64_t count1, int64_t a_step1, int64_t step1,
@@ -100,8 +102,8 @@ static void contract_taps_${ suffix }(
                 (few == TALL_${ suffix } ? taps_narrow_12_${ suffix }
                     : few == 8 ? taps_narrow_8_${ suffix } : few == 4 ? taps_narrow_4_${ suffix }
                     : few == 2 ? taps_narrow_2_${ suffix } : taps_narrow_1_${ suffix })(
-                    left, a_row, a_panel, b + j, count0, a_step0, step0, count1, a_step1, step1, count2, a_step2,
-                    step2, c + i * c_row + j, c_row);
+                    left, a_row, a_panel, b + j, count0, a_step0, step0, count1, a_step1, step1,
+                    count2, a_step2, step2, c + i * c_row + j, c_row);
             }
             i += few;
             continue;
@@ -118,8 +120,8 @@ static void contract_taps_${ suffix }(
                 : height == 6 ? taps_six_${ suffix }
                 : height == 4 ? taps_four_${ suffix }
                 : height == 2 ? taps_two_${ suffix } : taps_one_${ suffix })(
-                left, a_row, a_panel, b + j, count0, a_step0, step0, count1, a_step1, step1, count2, a_step2,
-                step2, into, c_row);
+                left, a_row, a_panel, b + j, count0, a_step0, step0, count1, a_step1, step1, count2,
+                a_step2, step2, into, c_row);
         }
         i += height;
     }

@@ -68,6 +68,15 @@ def test_windows_of_many_images_are_read_where_they_are():
     assert max(prod(x.shape) for x in program.buffers) < windows / 3
 
 
+@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
+def test_lines_fit_the_page(dtype):
+    types = dtype[16, 6, 14, 14], dtype[16, 6, 5, 5], dtype[16]
+    source = graphc.compile(gradients, *types).source
+    assert "contract_taps" in source
+    assert "contract_dots" in source
+    assert not [line for line in source.splitlines() if len(line) > 100]
+
+
 def test_what_follows_a_convolution_runs_over_images():
     step = graphc.value_and_grad(network, (1, 2))
     program = lowered(step, float32[16, 6, 14, 14], float32[16, 6, 5, 5], float32[16])
