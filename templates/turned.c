@@ -24,12 +24,30 @@ static inline void turn_square_f32(const float *x, int64_t x_step, float *y, int
 }
 #endif
 /*% else %*/
+#if !defined(GRAPHC_PORTABLE) && (defined(__clang__) || __GNUC__ >= 12)
+/* Four by four: what are columns of y are rows of x. */
+static inline void turn_square_f64(const double *x, int64_t x_step, double *y, int64_t y_step)
+{
+    typedef double line __attribute__((vector_size(32), aligned(8), may_alias));
+    const line x0 = *(const line *)x, x1 = *(const line *)(x + x_step);
+    const line x2 = *(const line *)(x + 2 * x_step), x3 = *(const line *)(x + 3 * x_step);
+    const line even01 = __builtin_shufflevector(x0, x1, 0, 4, 2, 6);
+    const line even23 = __builtin_shufflevector(x2, x3, 0, 4, 2, 6);
+    const line odd01 = __builtin_shufflevector(x0, x1, 1, 5, 3, 7);
+    const line odd23 = __builtin_shufflevector(x2, x3, 1, 5, 3, 7);
+    *(line *)y = __builtin_shufflevector(even01, even23, 0, 1, 4, 5);
+    *(line *)(y + y_step) = __builtin_shufflevector(odd01, odd23, 0, 1, 4, 5);
+    *(line *)(y + 2 * y_step) = __builtin_shufflevector(even01, even23, 2, 3, 6, 7);
+    *(line *)(y + 3 * y_step) = __builtin_shufflevector(odd01, odd23, 2, 3, 6, 7);
+}
+#else
 static inline void turn_square_f64(const double *x, int64_t x_step, double *y, int64_t y_step)
 {
     for (int r = 0; r < 4; ++r)
         for (int c = 0; c < 4; ++c)
             y[r * y_step + c] = x[c * x_step + r];
 }
+#endif
 /*% endif %*/
 
 /* to = from, turned: columns lie side by side in to, rows in from. In squares, and these in blocks
