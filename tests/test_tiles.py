@@ -155,6 +155,38 @@ def test_small_products_and_those_with_vectors_stay_loops():
     assert not tiles(lambda a, b: a @ b, float64[64, 64], float64[64])
 
 
+@pytest.mark.parametrize("dtype", [float32, float64], ids=str)
+@pytest.mark.parametrize("terms", [1, 2, 3, 7])
+def test_few_terms_make_a_product_where_columns_lie_across_memory(dtype, terms):
+    types = dtype[70, terms], dtype[33, terms]
+    assert bool(tiles(lambda a, b: a @ b.T, *types)) == (terms > 1)
+    assert not tiles(lambda a, b: a @ b, dtype[70, terms], dtype[terms, 33])
+    a, b = (rng.standard_normal(x.shape).astype(str(dtype)) for x in types)
+    out = graphc.compile(lambda a, b: a @ b.T, *types)(a, b)
+    np.testing.assert_allclose(out, a @ b.T, rtol=1e-5 if dtype == float32 else 1e-13, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+@pytest.mark.parametrize("images", [1, 8])
+def test_windows_of_few_channels_are_products(channels, images):
+    def loss(w, x):
+        windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(2, 3))
+        return np.sum(np.einsum("ichwkl,ockl->iohw", windows, w) ** 2)
+
+    types = float32[channels, channels, 3, 3], float32[images, channels, 17, 18]
+    both = graphc.value_and_grad(loss, argnums=(0, 1))
+    products = tiles(both, *types)
+    assert [x.rows for x in products] == [channels] * 3
+    assert sum(bool(x.right.taps) for x in products) == 2  # no copy of these windows
+    w, x = (rng.standard_normal(t.shape).astype(np.float32) for t in types)
+    value, slopes = graphc.compile(both, *types)(w, x)
+    wide = graphc.compile(both, *(float64[t.shape] for t in types))
+    exact, exact_slopes = wide(w.astype(np.float64), x.astype(np.float64))
+    np.testing.assert_allclose(value, exact, rtol=1e-5)
+    for got, want in zip(slopes, exact_slopes, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-3)
+
+
 def test_the_gradient_of_a_product_is_two_products():
     def loss(a, b):
         return np.sum(np.tanh(a @ b) ** 2)

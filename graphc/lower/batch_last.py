@@ -133,7 +133,7 @@ def _is_free(node: Node) -> bool:
 
 def _images(node: Node) -> int | None:
     """Which axis of the result of a convolution counts images; None if it is none, or of few."""
-    if not isinstance(node.op.element, Contraction) or candidate(node) is None:
+    if not isinstance(node.op.element, Contraction) or candidate(node, rows=1) is None:
         return None  # a product too small for tiles gains nothing
     inputs, output = subscripts(node.params)
     for x, own, other in zip(node.operands, inputs, inputs[::-1], strict=True):

@@ -98,10 +98,26 @@ def count(sizes: Iterable[Size]) -> int:
     return math.prod(size if isinstance(size, int) else UNKNOWN for size in sizes)
 
 
-def candidate(node: Node) -> Tiling | None:
-    """How a contraction is a matrix product; None where it is none, or too small to gain."""
+def candidate(
+    node: Node,
+    *,
+    rows: int = LEAST_ROWS,
+    columns: int = LEAST_COLUMNS,
+    terms: int = LEAST_TERMS,
+) -> Tiling | None:
+    """How a contraction is a matrix product, of at least so many rows, columns and terms; None
+    where it is none, or too small to gain."""
     found = as_product(node)
-    return found if found is not None and _gains(found, sizes_of(node)) else None
+    if found is None:
+        return None
+    sizes = sizes_of(node)
+    least = ((found.rows, rows), (found.columns, columns), (found.terms, terms))
+    totals = [(product(sizes[i] for i in labels), smallest) for labels, smallest in least]
+    known = [(total, smallest) for total, smallest in totals if isinstance(total, int)]
+    if any(total < smallest for total, smallest in known):
+        return None
+    large = len(known) < len(totals) or math.prod(total for total, _ in known) >= SMALLEST
+    return found if large else None
 
 
 def as_product(node: Node) -> Tiling | None:
@@ -150,19 +166,6 @@ def _rows(output: Labels, allowed: set[int], sizes: dict[int, Size]) -> Labels:
             break
         taken.insert(0, label)
     return tuple(taken)
-
-
-def _gains(found: Tiling, sizes: dict[int, Size]) -> bool:
-    groups = (
-        (found.rows, LEAST_ROWS),
-        (found.columns, LEAST_COLUMNS),
-        (found.terms, LEAST_TERMS),
-    )
-    totals = [(product(sizes[i] for i in labels), least) for labels, least in groups]
-    known = [(total, least) for total, least in totals if isinstance(total, int)]
-    if any(total < least for total, least in known):
-        return False
-    return len(known) < len(totals) or math.prod(total for total, _ in known) >= SMALLEST
 
 
 ROW_BLOCK, SMALL_ROW_BLOCK = 144, 72

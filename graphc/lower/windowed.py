@@ -32,10 +32,8 @@ SHORTEST_RUN = 64
 LONGEST_SUM = 2048
 """So many terms in one product; more, and what it reads would leave the cache before it is read
 again."""
-LEAST_ROWS = 3
 LEAST_NARROW_ROWS = 16
 """So many rows that use a copy of a few columns."""
-
 
 MOST_ALONE, WIDEST_ALONE, LEAST_ALONE = 15, 96, 128
 """Columns, bytes of a row of them, and terms of a result that nothing else reads: more columns are
@@ -45,7 +43,7 @@ made faster in tiles, and so are those that fill the widest vector."""
 def grouped(node: Node, alone: bool = False) -> Tiling | None:
     """How a contraction is a matrix product, without copies of windows where that can be; None
     where it is none. `alone`: nothing else reads it, so that its rows need not come in blocks."""
-    found = candidate(node)
+    found = candidate(node) or _of_windows(node) or _across(node)
     if found is None:
         return _narrow(node, LEAST_COLUMNS - 1, SHORTEST_RUN)
     width = WIDEST_ALONE // node.dtype.bytes
@@ -61,6 +59,20 @@ def grouped(node: Node, alone: bool = False) -> Tiling | None:
         if reads_windows(node.operands[side]):
             return _by_dots(node, found, side) or found
     return found
+
+
+def _of_windows(node: Node) -> Tiling | None:
+    """A few rows: loops would take each window element by element."""
+    found = candidate(node, rows=1)
+    windows = found is not None and any(reads_windows(node.operands[k]) for k in range(2))
+    return found if windows else None
+
+
+def _across(node: Node) -> Tiling | None:
+    """A few terms, where loops over the columns would go across memory."""
+    found = candidate(node, columns=widest_vector(node.dtype), terms=1)
+    steps = None if found is None else label_steps(node, found.right)
+    return found if found and steps and steps[found.columns[-1]] != 1 else None
 
 
 def _narrow(node: Node, most: int, least: int) -> Tiling | None:
@@ -122,7 +134,7 @@ def _by_dots(node: Node, found: Tiling, right: int) -> Tiling | None:
         )
         for k in (left, right)
     ]
-    if not runs or own[0] is None or own[1] is None or count([sizes[own[0]]]) < LEAST_ROWS:
+    if not runs or own[0] is None or own[1] is None:
         return None
     others = [i for i in terms if i not in runs and sizes[i] != 1]
     whole = len(others) < 2 and count(sizes[i] for i in terms) <= LONGEST_SUM
