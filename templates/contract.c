@@ -40,6 +40,12 @@ FUSED_${ suffix } static void tile_${ name }_${ suffix }(
     ahead += (uintptr_t)(beside ? 2 * AHEAD_${ suffix } * a_term : ${ rows } * a_row) * sizeof(${ T });
 #endif
 /*% endif %*/
+/*% if tall %*/
+    const ${ T } *third[4]; /* every third row: so few addresses stay in registers */
+    UNROLL_${ suffix }
+    for (int g = 0; g < 4; ++g)
+        third[g] = a + 3 * g / ROW_PANEL_${ suffix } * a_panel + 3 * g % ROW_PANEL_${ suffix } * a_row;
+/*% endif %*/
     for (int64_t p = 0; p < terms; ++p) {
 /*% if name == "wide" %*/
 #if defined(__AVX512F__)
@@ -64,12 +70,20 @@ FUSED_${ suffix } static void tile_${ name }_${ suffix }(
         __asm__("" : : : "memory"); /* or each product reads them once more */
         UNROLL_${ suffix }
         for (int r = 0; r < ${ rows }; ++r) {
-            const ${ T } left = a[${ "r / ROW_PANEL_" ~ suffix ~ " * a_panel + r % ROW_PANEL_" ~ suffix ~ " * a_row" if tall else "r * a_row" }];
+            const ${ T } left = ${ "third[r / 3][r % 3 * a_row]" if tall else "a[r * a_row]" };
             UNROLL_${ suffix }
             for (int v = 0; v < ${ vectors }; ++v)
                 sum[r][v] += left * right[v];
         }
+/*% if tall %*/
+        UNROLL_${ suffix }
+        for (int g = 0; g < 4; ++g) {
+            third[g] += a_term;
+            __asm__("" : "+r"(third[g]));
+        }
+/*% else %*/
         a += a_term;
+/*% endif %*/
         b += b_term;
     }
     UNROLL_${ suffix }
@@ -88,7 +102,6 @@ FUSED_${ suffix } static void tile_${ name }_${ suffix }(
 /*% if narrow %*/
 #endif
 /*% endif %*/
-enum { SIDE_${ suffix } = 16 / sizeof(${ T }) }; /* of the squares in which a matrix is turned */
 
 /* Columns of the panel, a multiple of a square's side, become what in b are rows. */
 static void turn_${ suffix }(
@@ -201,6 +214,18 @@ static inline int64_t width_for_${ suffix }(int64_t columns)
     return width;
 }
 
+/* How many of these columns to make next: half a tile's width, where a smaller tile then makes the
+ * others. */
+static inline int64_t next_columns_${ suffix }(int64_t columns)
+{
+    int64_t width = WIDTH_${ suffix };
+    if (columns >= width)
+        return width;
+    while (width >= 4 * NARROWEST_${ suffix } && columns <= width / 2)
+        width /= 2;
+    return width >= 4 * NARROWEST_${ suffix } && columns <= width / 4 * 3 ? width / 2 : columns;
+}
+
 /* Fewer columns than a tile's width: two panels of rows at a time. The last rows are some of those
  * before once more, where a has no panels. What a tile makes too much goes to an array beside. */
 static void part_column_${ suffix }(
@@ -272,15 +297,18 @@ static void contract_${ suffix }(
     for (int64_t k = 0; k == 0 || k < terms; k += most) {
         const int64_t depth = terms - k < most ? terms - k : most;
         const ${ T } *const left = a + k * a_term;
-        for (int64_t j = 0; j < columns; j += WIDTH_${ suffix }) {
+/*% if narrow %*/
+        /* Rows that are no two panels are made by tiles of a vector, or of the whole width. */
+        const bool even = rows % TALL_${ suffix } == 0
+            || (rows > TALL_${ suffix } && a_panel == ROW_PANEL_${ suffix } * a_row);
+/*% endif %*/
+        for (int64_t j = 0${ ", width" if narrow else "" }; j < columns; j += ${ "width" if narrow else "WIDTH_" + suffix }) {
             const ${ T } *const right = b + k * b_term + j / COLUMN_PANEL_${ suffix } * b_panel
                 + j % COLUMN_PANEL_${ suffix } * b_column;
 /*% if narrow %*/
             const int64_t left_over = columns - j;
-            const int64_t width = left_over < WIDTH_${ suffix } ? left_over : WIDTH_${ suffix };
-            /* Rows that are no two panels are made by tiles of a vector, or of the whole width. */
-            const bool even = rows % TALL_${ suffix } == 0
-                || (rows > TALL_${ suffix } && a_panel == ROW_PANEL_${ suffix } * a_row);
+            width = even ? next_columns_${ suffix }(left_over)
+                : left_over < WIDTH_${ suffix } ? left_over : WIDTH_${ suffix };
             const int64_t wide = even ? width_for_${ suffix }(width)
                 : 2 * NARROWEST_${ suffix } <= LANES_${ suffix } && width <= LANES_${ suffix }
                 ? LANES_${ suffix } : WIDTH_${ suffix };

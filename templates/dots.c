@@ -37,8 +37,12 @@ FUSED_${ suffix } static void dots_${ columns }_${ suffix }(
             UNROLL_${ suffix }
             for (int q = 0; q < ${ columns }; ++q) {
                 const lanes_${ suffix } right = *(const lanes_${ suffix } *)(b + q * b_row + p);
-/*% if columns != 4 %*/ /*# where AVX has no register left for it #*/
+/*% if columns == 4 %*/
+#if defined(__AVX512F__) || !defined(__AVX__) /* AVX has no register left for it */
+/*% endif %*/
                 __asm__("" : : : "memory"); /* or each product reads it once more */
+/*% if columns == 4 %*/
+#endif
 /*% endif %*/
                 UNROLL_${ suffix }
                 for (int r = 0; r < 3; ++r)
@@ -64,13 +68,46 @@ FUSED_${ suffix } static void dots_${ columns }_${ suffix }(
     for (int q = 0; q < ${ columns }; ++q) {
         UNROLL_${ suffix }
         for (int r = 0; r < 3; ++r)
-            out[r * DOTS_${ suffix } + q] = sum[r][q];
+            out[r * ${ columns } + q] = sum[r][q];
     }
 }
 
 /*% endfor %*/
 #endif
 #endif
+
+/* The sums of the lanes of ${ "four" if f else "two" } vectors that follow each other. */
+static inline void fold_${ suffix }(const ${ T } *part, ${ T } *total)
+{
+#if defined(__clang__) || __GNUC__ >= 12
+    typedef ${ T } line __attribute__((vector_size(16), aligned(sizeof(${ T })), may_alias));
+    line x[SIDE_${ suffix }];
+    UNROLL_${ suffix }
+    for (int k = 0; k < SIDE_${ suffix }; ++k) {
+        x[k] = *(const line *)(part + k * LANES_${ suffix });
+        UNROLL_${ suffix }
+        for (int l = SIDE_${ suffix }; l < LANES_${ suffix }; l += SIDE_${ suffix })
+            x[k] += *(const line *)(part + k * LANES_${ suffix } + l);
+    }
+/*% if f %*/
+    const line sum01 = __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5)
+        + __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7);
+    const line sum23 = __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5)
+        + __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7);
+    *(line *)total = __builtin_shufflevector(sum01, sum23, 0, 1, 4, 5)
+        + __builtin_shufflevector(sum01, sum23, 2, 3, 6, 7);
+/*% else %*/
+    *(line *)total = __builtin_shufflevector(x[0], x[1], 0, 2)
+        + __builtin_shufflevector(x[0], x[1], 1, 3);
+/*% endif %*/
+#else
+    for (int k = 0; k < SIDE_${ suffix }; ++k) {
+        total[k] = 0;
+        for (int l = 0; l < LANES_${ suffix }; ++l)
+            total[k] += part[k * LANES_${ suffix } + l];
+    }
+#endif
+}
 #endif
 /* c = a b^T, or c += a b^T: each row of a by each row of b. The terms of a row are `count` runs of
  * neighbours, at least as many as there are lanes, each run a step from the one before. */
@@ -90,10 +127,8 @@ static void contract_dots_${ suffix }(
         const int64_t wide = columns - j < width ? columns - j : width;
         for (int64_t k = 0; k < rows; k += height) {
             const int64_t i = rows - k < height ? rows - height : k; /* the last, some once more */
-            union {
-                lanes_${ suffix } lanes[3 * DOTS_${ suffix }];
-                ${ T } part[3 * DOTS_${ suffix }][LANES_${ suffix }];
-            } sum;
+            enum { MOST = (3 * DOTS_${ suffix } + SIDE_${ suffix } - 1) / SIDE_${ suffix } * SIDE_${ suffix } };
+            lanes_${ suffix } sum[MOST];
             (wide == 1 ? dots_1_${ suffix } : wide == 2 ? dots_2_${ suffix }
 #if defined(__AVX__)
                 : wide == 4 ? dots_4_${ suffix }
@@ -103,18 +138,17 @@ static void contract_dots_${ suffix }(
 #endif
                 : dots_3_${ suffix })(
                 count, terms, rest, a + i * a_row, height == 3 ? a_row : 0, a_step,
-                b + j * b_row, b_row, b_step, sum.lanes);
+                b + j * b_row, b_row, b_step, sum);
+            int64_t made = 3 * wide;
+            for (; made % SIDE_${ suffix } != 0; ++made)
+                sum[made] = sum[0];
+            ${ T } total[MOST];
+            for (int64_t p = 0; p < made; p += SIDE_${ suffix })
+                fold_${ suffix }((const ${ T } *)(sum + p), total + p);
             for (int64_t r = k - i; r < height; ++r)
                 for (int64_t q = 0; q < wide; ++q) {
-                    ${ T } *const part = sum.part[r * DOTS_${ suffix } + q];
-                    UNROLL_${ suffix }
-                    for (int half = LANES_${ suffix } / 2; half >= 4; half /= 2)
-                        for (int l = 0; l < half; ++l)
-                            part[l] += part[l + half];
-                    const ${ T } total = LANES_${ suffix } < 4
-                        ? part[0] + part[1] : (part[0] + part[2]) + (part[1] + part[3]);
                     ${ T } *const out = c + (i + r) * c_row + (j + q) * c_column;
-                    *out = (add ? *out : 0) + total;
+                    *out = (add ? *out : 0) + total[r * wide + q];
                 }
         }
     }

@@ -23,6 +23,7 @@ typedef ${ T } short_lanes_${ suffix } __attribute__((
 #else
 enum { NARROWEST_${ suffix } = LANES_${ suffix } };
 #endif
+enum { SIDE_${ suffix } = 16 / sizeof(${ T }) }; /* of squares whose columns become rows */
 #if defined(__clang__)
 #define FUSED_${ suffix }
 #define UNROLL_${ suffix } _Pragma("unroll")

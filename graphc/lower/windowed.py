@@ -35,9 +35,9 @@ again."""
 LEAST_NARROW_ROWS = 16
 """So many rows that use a copy of a few columns."""
 
-MOST_ALONE, WIDEST_ALONE, LEAST_ALONE = 15, 96, 128
-"""Columns, bytes of a row of them, and terms of a result that nothing else reads: more columns are
-made faster in tiles, and so are those that fill the widest vector."""
+MOST_ALONE, LEAST_ALONE, FULL = 12, 128, 8
+"""Columns, and terms, of a result that nothing else reads: more columns are made faster in tiles,
+and so are as many as fill a vector."""
 
 
 def grouped(node: Node, alone: bool = False) -> Tiling | None:
@@ -46,9 +46,8 @@ def grouped(node: Node, alone: bool = False) -> Tiling | None:
     found = candidate(node) or _of_windows(node) or _across(node)
     if found is None:
         return _narrow(node, LEAST_COLUMNS - 1, SHORTEST_RUN)
-    width = WIDEST_ALONE // node.dtype.bytes
-    if alone and product(sizes_of(node)[i] for i in found.columns) != widest_vector(node.dtype):
-        narrow = _narrow(node, min(MOST_ALONE, width), LEAST_ALONE)
+    if alone and product(sizes_of(node)[i] for i in found.columns) != FULL:
+        narrow = _narrow(node, MOST_ALONE, LEAST_ALONE)
         if narrow is not None:
             return narrow
     if reads_windows(node.operands[found.right]):
