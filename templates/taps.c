@@ -17,20 +17,27 @@ FUSED_${ suffix } static void taps_${ name }_${ suffix }(
     lanes_${ suffix } sum[${ rows }][2] = {0};
     for (int64_t p = 0; p < count0; ++p)
         for (int64_t q = 0; q < count1; ++q) {
-            const ${ T } *weight = a + p * a_step0 + q * a_step1;
             const ${ T } *tap = b + p * step0 + q * step1;
+            const ${ T } *third[(${ rows } + 2) / 3]; /* of the weights, every third row */
+            UNROLL_${ suffix }
+            for (int g = 0; g < (${ rows } + 2) / 3; ++g)
+                third[g] = a + p * a_step0 + q * a_step1
+                    + 3 * g / ROW_PANEL_${ suffix } * a_panel + 3 * g % ROW_PANEL_${ suffix } * a_row;
             for (int64_t s = 0; s < count2; ++s) {
                 const lanes_${ suffix } near = *(const lanes_${ suffix } *)tap;
                 const lanes_${ suffix } far = *(const lanes_${ suffix } *)(tap + LANES_${ suffix });
                 __asm__("" : : : "memory"); /* or each product reads them once more */
                 UNROLL_${ suffix }
                 for (int r = 0; r < ${ rows }; ++r) {
-                    const ${ T } left = weight[
-                        r / ROW_PANEL_${ suffix } * a_panel + r % ROW_PANEL_${ suffix } * a_row];
+                    const ${ T } left = third[r / 3][r % 3 * a_row];
                     sum[r][0] += left * near;
                     sum[r][1] += left * far;
                 }
-                weight += a_step2;
+                UNROLL_${ suffix }
+                for (int g = 0; g < (${ rows } + 2) / 3; ++g) {
+                    third[g] += a_step2;
+                    __asm__("" : "+r"(third[g])); /* one address for three rows */
+                }
                 tap += step2;
             }
         }
@@ -61,15 +68,22 @@ FUSED_${ suffix } static void taps_narrow_${ rows }_${ suffix }(
     narrow_${ suffix } sum[${ rows }] = {0};
     for (int64_t p = 0; p < count0; ++p)
         for (int64_t q = 0; q < count1; ++q) {
-            const ${ T } *weight = a + p * a_step0 + q * a_step1;
             const ${ T } *tap = b + p * step0 + q * step1;
+            const ${ T } *third[(${ rows } + 2) / 3]; /* of the weights, every third row */
+            UNROLL_${ suffix }
+            for (int g = 0; g < (${ rows } + 2) / 3; ++g)
+                third[g] = a + p * a_step0 + q * a_step1
+                    + 3 * g / ROW_PANEL_${ suffix } * a_panel + 3 * g % ROW_PANEL_${ suffix } * a_row;
             for (int64_t s = 0; s < count2; ++s) {
                 const narrow_${ suffix } right = *(const narrow_${ suffix } *)tap;
                 UNROLL_${ suffix }
                 for (int r = 0; r < ${ rows }; ++r)
-                    sum[r] += right * weight[
-                        r / ROW_PANEL_${ suffix } * a_panel + r % ROW_PANEL_${ suffix } * a_row];
-                weight += a_step2;
+                    sum[r] += right * third[r / 3][r % 3 * a_row];
+                UNROLL_${ suffix }
+                for (int g = 0; g < (${ rows } + 2) / 3; ++g) {
+                    third[g] += a_step2;
+                    __asm__("" : "+r"(third[g])); /* one address for three rows */
+                }
                 tap += step2;
             }
         }
@@ -90,31 +104,20 @@ static void contract_taps_${ suffix }(
     int64_t count2, int64_t a_step2, int64_t step2, ${ T } *c, int64_t c_row)
 {
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
-    for (int64_t i = 0; i < rows;) {
+    const int64_t rest = columns % TAP_WIDTH_${ suffix };
+    const bool narrow = columns < TAP_WIDTH_${ suffix } || (rest > 0 && rest <= TAP_WIDTH_${ suffix } / 2);
+    const int64_t whole = narrow ? columns - rest : columns;
+    for (int64_t i = 0; whole > 0 && i < rows;) {
         const ${ T } *const left =
             a + i / ROW_PANEL_${ suffix } * a_panel + i % ROW_PANEL_${ suffix } * a_row;
         const int64_t left_over = rows - i;
-        if (columns < TAP_WIDTH_${ suffix }) {
-            const int64_t few = left_over >= TALL_${ suffix } ? TALL_${ suffix }
-                : left_over >= 8 ? 8 : left_over >= 4 ? 4 : left_over >= 2 ? 2 : 1;
-            for (int64_t k = 0; k < columns; k += NARROW_${ suffix }) {
-                const int64_t j = columns - k < NARROW_${ suffix } ? columns - NARROW_${ suffix } : k;
-                (few == TALL_${ suffix } ? taps_narrow_12_${ suffix }
-                    : few == 8 ? taps_narrow_8_${ suffix } : few == 4 ? taps_narrow_4_${ suffix }
-                    : few == 2 ? taps_narrow_2_${ suffix } : taps_narrow_1_${ suffix })(
-                    left, a_row, a_panel, b + j, count0, a_step0, step0, count1, a_step1, step1,
-                    count2, a_step2, step2, c + i * c_row + j, c_row);
-            }
-            i += few;
-            continue;
-        }
         const bool halves = left_over == 8 /* of four rows, in one panel */
             && (i % ROW_PANEL_${ suffix } + 8 <= ROW_PANEL_${ suffix }
                 || a_panel == ROW_PANEL_${ suffix } * a_row);
         const int64_t height = halves ? 4 : left_over >= TAP_ROWS_${ suffix } ? TAP_ROWS_${ suffix }
             : left_over >= 6 ? 6 : left_over >= 4 ? 4 : left_over >= 2 ? 2 : 1;
-        for (int64_t k = 0; k < columns; k += TAP_WIDTH_${ suffix }) {
-            const int64_t j = columns - k < TAP_WIDTH_${ suffix } ? columns - TAP_WIDTH_${ suffix } : k;
+        for (int64_t k = 0; k < whole; k += TAP_WIDTH_${ suffix }) {
+            const int64_t j = whole - k < TAP_WIDTH_${ suffix } ? whole - TAP_WIDTH_${ suffix } : k;
             ${ T } *const into = c + i * c_row + j;
             (height == TAP_ROWS_${ suffix } ? taps_wide_${ suffix }
                 : height == 6 ? taps_six_${ suffix }
@@ -124,6 +127,21 @@ static void contract_taps_${ suffix }(
                 a_step2, step2, into, c_row);
         }
         i += height;
+    }
+    for (int64_t i = 0, few; whole < columns && i < rows; i += few) {
+        const ${ T } *const left =
+            a + i / ROW_PANEL_${ suffix } * a_panel + i % ROW_PANEL_${ suffix } * a_row;
+        const int64_t left_over = rows - i;
+        few = left_over >= TALL_${ suffix } ? TALL_${ suffix }
+            : left_over >= 8 ? 8 : left_over >= 4 ? 4 : left_over >= 2 ? 2 : 1;
+        for (int64_t k = whole; k < columns; k += NARROW_${ suffix }) {
+            const int64_t j = columns - k < NARROW_${ suffix } ? columns - NARROW_${ suffix } : k;
+            (few == TALL_${ suffix } ? taps_narrow_12_${ suffix }
+                : few == 8 ? taps_narrow_8_${ suffix } : few == 4 ? taps_narrow_4_${ suffix }
+                : few == 2 ? taps_narrow_2_${ suffix } : taps_narrow_1_${ suffix })(
+                left, a_row, a_panel, b + j, count0, a_step0, step0, count1, a_step1, step1, count2,
+                a_step2, step2, c + i * c_row + j, c_row);
+        }
     }
 #else
     for (int64_t i = 0; i < rows; ++i) {
