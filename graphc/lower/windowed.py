@@ -137,6 +137,8 @@ def _by_dots(node: Node, found: Tiling, right: int) -> Tiling | None:
         return None
     others = [i for i in terms if i not in runs and sizes[i] != 1]
     whole = len(others) < 2 and count(sizes[i] for i in terms) <= LONGEST_SUM
+    if _waste(sizes[own[1]]) <= _waste(sizes[own[0]]):
+        left, right, own = right, left, own[::-1]
     taken = (own[0], own[1])
     return Tiling(
         left,
@@ -148,6 +150,11 @@ def _by_dots(node: Node, found: Tiling, right: int) -> Tiling | None:
         () if whole else tuple(others),
         runs,
     )
+
+
+def _waste(rows: Size) -> float:
+    """How many rows tiles of three make for each of so many."""
+    return 3 * -(-rows // 3) / rows if isinstance(rows, int) else 1.0
 
 
 def _run(
