@@ -69,7 +69,7 @@ ARITHMETIC = (
     row(
         "divide",
         np.divide,
-        partials(lambda t, y, a, b: t / b, lambda t, y, a, b: -(t * y) / b),
+        partials(lambda t, y, a, b: t / b, lambda t, y, a, b: -(t / b * y)),
         infix("/", "/", 20),
         functions=("divide", "true_divide"),
         domain=(ANY, POSITIVE),
