@@ -25,6 +25,7 @@ from graphc.lower.regions import RegionWriter
 from graphc.lower.schedule import Nest, Schedule, Step, steps
 from graphc.lower.scope import plan_scope
 from graphc.lower.segments import segment
+from graphc.lower.streamed import stream
 from graphc.lower.tiling import is_tiled
 from graphc.lower.unroll import unroll
 from graphc.lower.unused import drop_unused
@@ -106,7 +107,8 @@ def _placed(
     """The program with its memory laid out, and for threads if that was asked for."""
     # One thread tells of a trap, and copies for threads would not fit a budget.
     if options.threads is None or program.trap or options.memory is not None:
-        return flatten(place(program, names, loop_names, options.memory))
+        streamed = stream(program, loop_names)
+        return flatten(place(streamed, names, loop_names, options.memory))
     return parallelise(program, options.threads, names, loop_names)
 
 

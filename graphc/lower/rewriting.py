@@ -40,11 +40,17 @@ class Rewriting:
         names: a local for each that is renamed.
         extents: of the loop variables, where indices are to be simplified by them and choices that
             they decide are to be made; None leaves both as they are.
+        starts: of arrays that begin later, at which of their elements.
     """
 
     at: Mapping[str, Size]
     names: Mapping[str, str] = field(default_factory=dict)
     extents: Extents | None = None
+    starts: Mapping[str, Size] = field(default_factory=dict)
+
+    def place(self, array: str, index: Size) -> Size:
+        """An index into an array."""
+        return self.size(index - self.starts.get(array, 0))
 
     def size(self, value: Size) -> Size:
         found = substitute(value, self.at)
@@ -56,7 +62,8 @@ class Rewriting:
     def matrix(self, side: Matrix) -> Matrix:
         panel = None if side.panel is None else self.size(side.panel)
         steps = self.size(side.row), self.size(side.term)
-        return Matrix(side.buffer, self.size(side.start), *steps, panel, side.taps)
+        start = self.place(side.buffer, side.start)
+        return Matrix(side.buffer, start, *steps, panel, side.taps)
 
     def body(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
         return tuple(map(self.statement, body))
@@ -64,7 +71,8 @@ class Rewriting:
     def statement(self, stmt: Stmt) -> Stmt:
         match stmt:
             case Store():
-                return replace(stmt, index=self.size(stmt.index), value=self.value(stmt.value))
+                index = self.place(stmt.buffer, stmt.index)
+                return replace(stmt, index=index, value=self.value(stmt.value))
             case Let() | Declare() | Assign():
                 name = self.names.get(stmt.name, stmt.name)
                 return replace(stmt, name=name, value=self.value(stmt.value))
@@ -94,7 +102,7 @@ class Rewriting:
             case Local(name, dtype) if name in self.names:
                 return Local(self.names[name], dtype)
             case Read(buffer, index, dtype):
-                return Read(buffer, self.size(index), dtype)
+                return Read(buffer, self.place(buffer, index), dtype)
             case Position(index, dtype):
                 return Position(self.size(index), dtype)
             case Apply(function, args) if self.extents is not None:

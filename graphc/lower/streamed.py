@@ -1,0 +1,238 @@
+"""Products of what blocks of rows made, added up block by block while it is in the cache.
+
+Where a loop makes some rows of an array at a time, and products after it sum over all its rows, as
+the gradients of keys and values do over the weights of attention, each block adds its part right
+away, and the array shrinks to one block. (Loop fusion with array contraction: Gao, Olsen, Sarkar,
+Thekkath, 1992.)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf, prod
+
+from graphc.accesses import Access, accesses, joined, step_of
+from graphc.bounds import largest, smallest
+from graphc.loops import Buffer, Contract, Literal, Loop, Matrix, Program, Stmt, Store
+from graphc.lower.rewriting import Rewriting
+from graphc.types import Dim, Size, at_most, below, floordiv, minimum, names, product
+
+LARGE = 1 << 20
+"""Bytes of an array that leave the second cache before they are read again."""
+MOST_RESULTS = 2
+"""So many times as many elements in the results as in the block that is added to them."""
+
+
+def stream(program: Program, loop_names: Sequence[str]) -> Program:
+    """The program with such products. `loop_names` are free identifiers."""
+    buffers = {b.name: b for b in program.buffers if not b.home}
+    own = {*buffers, *(a.name for a in program.outputs if not a.home)}
+    touched = Counter(access.buffer for access in accesses(program.body))
+    streamer = _Streamer(tuple(loop_names), buffers, frozenset(own), touched)
+    body = streamer.body(program.body, frozenset(program.dims))
+    kept = tuple(streamer.buffers.get(b.name, b) for b in program.buffers)
+    return replace(program, body=body, buffers=kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """A product, and the loops around it, outermost first."""
+
+    loops: tuple[Loop, ...]
+    stmt: Contract
+
+    def renamed(self, variables: Sequence[str]) -> _Product:
+        """The same with these variables of its loops, the first of them."""
+        at: dict[str, Size] = {
+            loop.var: Dim.named(var) for loop, var in zip(self.loops, variables, strict=False)
+        }
+        rewriting = Rewriting(at)
+        loops = tuple(
+            replace(loop, var=var, extent=rewriting.size(loop.extent))
+            for loop, var in zip(self.loops, variables, strict=False)
+        )
+        stmt = rewriting.statement(self.stmt)
+        return _Product(loops, stmt) if isinstance(stmt, Contract) else self
+
+    def around(self, body: tuple[Stmt, ...]) -> Stmt:
+        """Statements in its loops."""
+        for loop in reversed(self.loops):
+            body = (replace(loop, body=body),)
+        (stmt,) = body
+        return stmt
+
+
+def _product(stmt: Stmt) -> _Product | None:
+    """A statement that is one product, maybe in loops; None where it is another."""
+    loops: list[Loop] = []
+    while isinstance(stmt, Loop) and len(stmt.body) == 1:
+        loops.append(stmt)
+        (stmt,) = stmt.body
+    if not isinstance(stmt, Contract) or stmt.left.taps or stmt.right.taps:
+        return None
+    return _Product(tuple(loops), stmt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Streamer:
+    loop_names: tuple[str, ...]
+    buffers: dict[str, Buffer]
+    """Arrays of the workspace, as they have shrunk so far."""
+    own: frozenset[str]
+    """Arrays that share their memory with no other."""
+    touched: Mapping[str, int]
+    """How often the program touches each array."""
+
+    def body(self, body: tuple[Stmt, ...], around: frozenset[str]) -> tuple[Stmt, ...]:
+        """The statements; `around` are the variables of the loops around them."""
+        found: list[Stmt] = []
+        waiting = list(body)
+        while waiting:
+            stmt = waiting.pop(0)
+            if isinstance(stmt, Loop):
+                for array in dict.fromkeys(a.buffer for a in accesses((stmt,)) if a.write):
+                    users = [x for x in waiting if _touches(x, array)]
+                    streamed = self.streamed(stmt, array, users, waiting, around)
+                    if streamed is not None:
+                        cleared, stmt = streamed
+                        found += cleared
+                        waiting = [x for x in waiting if x not in users]
+                stmt = replace(stmt, body=self.body(stmt.body, around | {stmt.var}))
+            found.append(stmt)
+        return tuple(found)
+
+    def streamed(
+        self,
+        loop: Loop,
+        array: str,
+        users: Sequence[Stmt],
+        after: Sequence[Stmt],
+        around: frozenset[str],
+    ) -> tuple[list[Stmt], Loop] | None:
+        """What clears the results, and the loop with the products in it that use the array; None
+        where that cannot be, or does not pay."""
+        buffer, window = self.buffers.get(array), _window(loop, array)
+        if buffer is None or window is None or not users:
+            return None
+        size = product(buffer.shape)
+        large = not isinstance(size, int) or size * buffer.dtype.bytes >= LARGE
+        everywhere = sum(a.buffer == array for a in accesses((loop, *users)))
+        if not large or everywhere != self.touched[array]:
+            return None
+        free = [x for x in self.loop_names if x not in around and x != loop.var]
+        cleared: list[Stmt] = []
+        added: list[Stmt] = []
+        for user in users:
+            before = [x for x in after[: after.index(user)] if x not in users]
+            found = _product(user)
+            if found is None or not self.is_free(found.stmt, loop, before):
+                return None
+            found = found.renamed(free)
+            part = _part(found, loop)
+            if part is None or _results(found) > MOST_RESULTS * window:
+                return None
+            added.append(part)
+            if not found.stmt.add:
+                cleared.append(_clear(found, free[len(found.loops) :]))
+        row = product(buffer.shape[1:])
+        whole = isinstance(row, int) and window % row == 0
+        shape = (window // row, *buffer.shape[1:]) if whole else (window,)
+        self.buffers[array] = replace(buffer, shape=shape)
+        block = Rewriting({}, starts={array: window * Dim.named(loop.var)})
+        return cleared, replace(loop, body=block.body((*loop.body, *added)))
+
+    def is_free(self, stmt: Contract, loop: Loop, before: Sequence[Stmt]) -> bool:
+        """Whether the product may be made in the loop, before these statements."""
+        into = stmt.into.buffer
+        read = {stmt.left.buffer, stmt.right.buffer}
+        if into not in self.own or into in read or _touches(loop, into):
+            return False
+        written = {a.buffer for a in accesses(before) if a.write}
+        return written.isdisjoint(read) and not any(_touches(x, into) for x in before)
+
+
+# --- which elements -----------------------------------------------------------------------------
+
+
+def _touches(stmt: Stmt, array: str) -> bool:
+    return any(a.buffer == array for a in accesses((stmt,)))
+
+
+def _window(loop: Loop, array: str) -> int | None:
+    """How many elements of the array each iteration has for itself, one after the other; None where
+    it is not so."""
+    found: set[int] = set()
+    for access in accesses(loop.body):
+        if access.buffer == array:
+            step = step_of(access, loop.var)
+            if step is None or not isinstance(step[0], int):
+                return None
+            found.add(step[0])
+            if not _lies_within(access, access.index - step[0] * Dim.named(loop.var), step[0]):
+                return None
+    return found.pop() if len(found) == 1 else None
+
+
+def _lies_within(access: Access, index: Size, window: int) -> bool:
+    """Whether 0 <= index < window."""
+    if set(names(index)) & access.wild:
+        return False
+    low, high = smallest(index, access.extents), largest(index, access.extents)
+    return low is not None and high is not None and at_most(0, low) and below(high, window)
+
+
+def _part(found: _Product, loop: Loop) -> Stmt | None:
+    """What an iteration of the loop adds; None where its terms are not in the iteration's hands."""
+    stmt = found.stmt
+    windows = {x.buffer: _window(loop, x.buffer) for x in _made_in(loop, stmt)}
+    rows: int | None = None
+    for side in _made_in(loop, stmt):
+        window, step = windows[side.buffer], side.term
+        if window is None or not isinstance(step, int) or step < 1 or window % step:
+            return None
+        if rows not in (None, window // step):
+            return None
+        rows = window // step
+    if rows is None or loop.extent != floordiv(stmt.terms + rows - 1, rows):
+        return None
+    for access in accesses((found.around((replace(stmt, terms=rows),)),)):
+        window = None if access.write else windows.get(access.buffer)
+        if window is not None:
+            whole = joined(access)
+            if not _lies_within(whole, whole.index, window):
+                return None
+    first = rows * Dim.named(loop.var)
+    terms = minimum(stmt.terms - first, rows)
+    if isinstance(stmt.terms, int) and stmt.terms % rows == 0:
+        terms = rows
+    left, right = (replace(x, start=x.start + first * x.term) for x in (stmt.left, stmt.right))
+    return found.around((replace(stmt, terms=terms, left=left, right=right, add=True),))
+
+
+def _made_in(loop: Loop, stmt: Contract) -> list[Matrix]:
+    """The operands that the loop writes."""
+    written = {a.buffer for a in accesses((loop,)) if a.write}
+    return [x for x in (stmt.left, stmt.right) if x.buffer in written]
+
+
+def _results(found: _Product) -> float:
+    """How many elements the product adds to, at most; infinity where that is not known."""
+    for access in accesses((found.around((found.stmt,)),)):
+        if access.write:
+            moving = set(names(access.index))
+            sizes = [access.extents.get(var) for var, _ in access.exact if var in moving]
+            return prod(x if isinstance(x, int) else inf for x in sizes)
+    return inf
+
+
+# --- the new statements -------------------------------------------------------------------------
+
+
+def _clear(found: _Product, variables: Sequence[str]) -> Stmt:
+    """Zeros where the product will add."""
+    stmt, (row, column) = found.stmt, variables[:2]
+    index = stmt.into.start + stmt.into.row * Dim.named(row) + Dim.named(column)
+    store = Store(stmt.into.buffer, index, Literal(0.0, stmt.dtype))
+    return found.around((Loop(row, stmt.rows, (Loop(column, stmt.columns, (store,)),)),))
