@@ -51,6 +51,9 @@ class Contract:
     counted: tuple[tuple[Size, Size], ...] = ()
     """Of each axis of the right's taps the first that counts and the one after the last: the others
     lie outside of the image. Empty: all do."""
+    zeros: str = ""
+    """Which operand may end in zeros, which are then left out when it runs: "left", in its terms,
+    or "right", in columns to which nothing is added then."""
 
     @property
     def by_dots(self) -> bool:

@@ -232,6 +232,8 @@ static inline double clock_f64(void)
 /*% include "taps.c" %*/
 /*% elif helper == "contract_dots" %*/
 /*% include "dots.c" %*/
+/*% elif helper in ("zeros", "terms_that_count", "columns_that_count") %*/
+/*% include "zeros.c" %*/
 /*% elif helper == "polygamma" and suffix == "f64" %*/
 /* The derivative of order n of digamma: recurrence to x >= 10, then the asymptotic series
  * (Abramowitz and Stegun 6.3.18 and 6.4.11). */

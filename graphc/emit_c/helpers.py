@@ -26,10 +26,13 @@ CALLS: dict[str, tuple[str, ...]] = {
     "to_i64": (),
     "panels": (),
     "transpose": (),
+    "zeros": (),
     "narrow": (),  # which "contract" then defines with the rest
     "contract": ("panels",),
     "contract_taps": ("panels",),
     "contract_dots": ("panels",),
+    "terms_that_count": ("zeros",),
+    "columns_that_count": ("zeros",),
     "clock": (),
     # templates/maths/
     "muladd": (),

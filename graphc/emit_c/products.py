@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from graphc.bounds import column_panel
@@ -14,22 +15,30 @@ from graphc.types import Size, maximum
 def product_call(p: Printer, stmt: Contract) -> str:
     """A call of a product: in tiles, by the taps of windows, or by runs of terms."""
     left, right, into = stmt.left, stmt.right, stmt.into
-    sizes, add = (stmt.rows, stmt.columns), str(stmt.add).lower()
+    sizes, add = [p.size(x)[0] for x in (stmt.rows, stmt.columns)], str(stmt.add).lower()
     if stmt.by_dots:
         (count, left_step), (terms, _) = ((1, 0), *left.taps)[-2:]
         right_step = ((1, 0), *right.taps)[-2][1]
         a = _matrix(p, left, left.row, left_step)
         b = _matrix(p, right, right.row, right_step)
         c = _matrix(p, into, into.row, into.term)
-        return _call(p, stmt, "contract_dots", (*sizes, count, terms), *a, *b, *c, add)
+        sizes += [p.size(x)[0] for x in (count, terms)]
+        return _call(p, stmt, "contract_dots", sizes, *a, *b, *c, add)
     c = _matrix(p, into, into.row)
     if right.taps:
         return _by_taps(p, stmt, c)
     a = _matrix(p, left, left.row, left.term, stmt.row_panel)
     b = _matrix(p, right, right.term, right.row, stmt.column_panel)
-    if not isinstance(stmt.columns, int) or stmt.columns % column_panel(stmt.dtype):
+    cut = stmt.zeros == "right"
+    if cut or not isinstance(stmt.columns, int) or stmt.columns % column_panel(stmt.dtype):
         p.helpers.add(("narrow", SUFFIX[str(stmt.dtype)]))
-    return _call(p, stmt, "contract", (*sizes, stmt.terms), *a, *b, *c, add)
+    extents = [*sizes, p.size(stmt.terms)[0]]
+    if stmt.zeros:
+        name, place = ("columns_that_count", 1) if cut else ("terms_that_count", 2)
+        key = name, SUFFIX[str(stmt.dtype)]
+        p.helpers.add(key)
+        extents[place] = f"{'_'.join(key)}({', '.join([*extents, *a[:3], *b[:3]])})"
+    return _call(p, stmt, "contract", extents, *a, *b, *c, add)
 
 
 def _by_taps(p: Printer, stmt: Contract, c: tuple[str, ...]) -> str:
@@ -44,8 +53,8 @@ def _by_taps(p: Printer, stmt: Contract, c: tuple[str, ...]) -> str:
         taps += [maximum(high - low, 0), along, step]
     a = _matrix(p, left, left.row, stmt.row_panel)
     b = _matrix(p, right)
-    counts = (p.size(x)[0] for x in taps)
-    return _call(p, stmt, "contract_taps", (stmt.rows, stmt.columns), *a, *b, *counts, *c)
+    sizes, counts = ([p.size(x)[0] for x in found] for found in ((stmt.rows, stmt.columns), taps))
+    return _call(p, stmt, "contract_taps", sizes, *a, *b, *counts, *c)
 
 
 def _matrix(p: Printer, side: Matrix, *steps: Size) -> tuple[str, ...]:
@@ -55,7 +64,7 @@ def _matrix(p: Printer, side: Matrix, *steps: Size) -> tuple[str, ...]:
     return side.buffer + start, *(p.size(step)[0] for step in steps)
 
 
-def _call(p: Printer, stmt: Contract, name: str, sizes: tuple[Size, ...], *rest: str) -> str:
+def _call(p: Printer, stmt: Contract, name: str, sizes: Sequence[str], *rest: str) -> str:
     suffix = SUFFIX[str(stmt.dtype)]
     p.helpers.add((name, suffix))
-    return f"{name}_{suffix}({', '.join([*(p.size(size)[0] for size in sizes), *rest])});"
+    return f"{name}_{suffix}({', '.join([*sizes, *rest])});"

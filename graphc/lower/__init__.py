@@ -16,6 +16,7 @@ from graphc.lower.body import Leaf, Writer, read_array
 from graphc.lower.early import read_early
 from graphc.lower.flat import flatten
 from graphc.lower.jam import jam
+from graphc.lower.masked import leave_out_zeros
 from graphc.lower.memory import place
 from graphc.lower.naming import Names, own_names
 from graphc.lower.nearby import sum_nearby
@@ -107,9 +108,9 @@ def _placed(
     """The program with its memory laid out, and for threads if that was asked for."""
     # One thread tells of a trap, and copies for threads would not fit a budget.
     if options.threads is None or program.trap or options.memory is not None:
-        streamed = stream(program, loop_names)
-        return flatten(place(streamed, names, loop_names, options.memory))
-    return parallelise(program, options.threads, names, loop_names)
+        program = leave_out_zeros(stream(program, loop_names))
+        return flatten(place(program, names, loop_names, options.memory))
+    return parallelise(leave_out_zeros(program), options.threads, names, loop_names)
 
 
 def _arguments(

@@ -89,7 +89,7 @@ class Rewriting:
                 sizes = (self.size(stmt.rows), self.size(stmt.columns), self.size(stmt.terms))
                 sides = (self.matrix(stmt.left), self.matrix(stmt.right), self.matrix(stmt.into))
                 counted = tuple((self.size(a), self.size(b)) for a, b in stmt.counted)
-                return Contract(stmt.dtype, *sizes, *sides, stmt.add, counted)
+                return Contract(stmt.dtype, *sizes, *sides, stmt.add, counted, stmt.zeros)
         return stmt
 
     def _inside(self, var: str, extent: Size) -> Rewriting:
@@ -143,3 +143,16 @@ def with_loops(
             case _:
                 found.append(stmt)
     return tuple(found)
+
+
+def with_products(
+    body: tuple[Stmt, ...], change: Callable[[Contract], Contract]
+) -> tuple[Stmt, ...]:
+    """The statements, with what `change` makes of each product of matrices."""
+
+    def inside(loop: Loop) -> tuple[Stmt, ...]:
+        return (replace(loop, body=with_products(loop.body, change)),)
+
+    return tuple(
+        change(stmt) if isinstance(stmt, Contract) else stmt for stmt in with_loops(body, inside)
+    )

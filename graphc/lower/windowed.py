@@ -137,9 +137,9 @@ def _by_dots(node: Node, found: Tiling, right: int) -> Tiling | None:
         return None
     others = [i for i in terms if i not in runs and sizes[i] != 1]
     whole = len(others) < 2 and count(sizes[i] for i in terms) <= LONGEST_SUM
-    if _waste(sizes[own[1]]) <= _waste(sizes[own[0]]):
-        left, right, own = right, left, own[::-1]
     taken = (own[0], own[1])
+    if _waste(sizes[taken[1]]) <= _waste(sizes[taken[0]]):
+        left, right, taken = right, left, (taken[1], taken[0])
     return Tiling(
         left,
         right,
