@@ -107,16 +107,16 @@ def _inside(place: _Place, var: str, extent: Size) -> _Place:
 
 def _plain(size: Size | None) -> Size | None:
     """An upper bound without the minimum: the number in it, as of the last of some blocks."""
-    numbers = [x for x in _arms(size) if isinstance(x, int)]
+    numbers = [x for x in arms(size) if isinstance(x, int)]
     return min(numbers) if numbers else size
 
 
-def _arms(size: Size | None) -> tuple[Size, ...]:
-    """What a size is the minimum of."""
+def arms(size: Size | None) -> tuple[Size, ...]:
+    """What a size is the minimum of; of no other size."""
     if isinstance(size, Dim):
         match size.terms:
             case (((Func("min", a, b),), 1),):
-                return tuple(arm for side in (a, b) for arm in _arms(side) or (side,))
+                return tuple(arm for side in (a, b) for arm in arms(side) or (side,))
     return ()
 
 
@@ -208,17 +208,17 @@ def apart(found: Sequence[Access], var: str, extent: Size) -> bool:
 def joined(access: Access) -> Access:
     """The same elements, where a loop over min(n - 48 i, 48) within one over the blocks i of so
     many is one over n."""
-    if not any(_arms(extent) for _, extent in access.exact):
+    if not any(arms(extent) for _, extent in access.exact):
         return access
     exact = dict(access.exact)
     if len(exact) != len(access.exact):
         return access
     for inner, extent in access.exact:
-        for size in _arms(extent):
-            if not isinstance(size, int) or len(_arms(extent)) != 2:
+        for size in arms(extent):
+            if not isinstance(size, int) or len(arms(extent)) != 2:
                 continue
             for outer, count in access.exact:
-                rest = next(arm for arm in _arms(extent) if arm != size)
+                rest = next(arm for arm in arms(extent) if arm != size)
                 total = rest + Dim.named(outer) * size
                 if outer in names(total) or count != floordiv(total + size - 1, size):
                     continue
@@ -251,8 +251,8 @@ def _lasts(access: Access, index: Size, var: str, extent: Size) -> Iterator[Size
         if isinstance(size, Dim) and var in names(size):
             step = step_of(replace(bare(access), index=index), inner)
             if step is not None and at_most(0, step[0]):
-                arms = [arm for arm in _arms(size) if var in names(arm)]
-                found += [substitute(x, {inner: arm - 1}) for x in found for arm in arms]
+                ends = [arm for arm in arms(size) if var in names(arm)]
+                found += [substitute(x, {inner: end - 1}) for x in found for end in ends]
     for last in found:
         high = largest(last, {**access.extents, var: extent})
         if high is not None:

@@ -52,8 +52,8 @@ class Contract:
     """Of each axis of the right's taps the first that counts and the one after the last: the others
     lie outside of the image. Empty: all do."""
     zeros: str = ""
-    """Which operand may end in zeros, which are then left out when it runs: "left", in its terms,
-    or "right", in columns to which nothing is added then."""
+    """What may end in zeros, which are then left out when it runs: the "terms" of the left operand,
+    or its "rows", or the "columns" of the right, to which nothing is added then."""
 
     @property
     def by_dots(self) -> bool:

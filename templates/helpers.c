@@ -232,7 +232,7 @@ static inline double clock_f64(void)
 /*% include "taps.c" %*/
 /*% elif helper == "contract_dots" %*/
 /*% include "dots.c" %*/
-/*% elif helper in ("zeros", "terms_that_count", "columns_that_count") %*/
+/*% elif helper in ("zeros", "terms_that_count", "rows_that_count", "columns_that_count") %*/
 /*% include "zeros.c" %*/
 /*% elif helper == "polygamma" and suffix == "f64" %*/
 /* The derivative of order n of digamma: recurrence to x >= 10, then the asymptotic series

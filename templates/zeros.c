@@ -61,6 +61,16 @@ static int64_t terms_that_count_${ suffix }(
         ? reach : terms;
 }
 
+/*% elif helper == "rows_that_count" %*/
+/* The rows of a b that count: those after them are zeros in a, and b is finite. */
+static int64_t rows_that_count_${ suffix }(
+    int64_t rows, int64_t columns, int64_t terms, const ${ T } *a, int64_t a_row, int64_t a_term,
+    const ${ T } *b, int64_t b_term, int64_t b_column)
+{
+    const int64_t reach = reach_${ suffix }(terms, rows, a, a_term, a_row);
+    return reach == rows || are_finite_${ suffix }(terms, columns, b, b_term, b_column) ? reach : rows;
+}
+
 /*% else %*/
 /* The columns of a b that count: those after them are zeros in b, and a is finite. */
 static int64_t columns_that_count_${ suffix }(

@@ -173,7 +173,8 @@ def test_windows_of_few_channels_are_products(channels, images):
     types = float32[channels, channels, 3, 3], float32[images, channels, 17, 18]
     both = graphc.value_and_grad(loss, argnums=(0, 1))
     products = tiles(both, *types)
-    assert [x.rows for x in products] == [channels] * 3
+    assert channels in [x.rows for x in products if not x.by_dots]
+    assert len(products) == 3
     assert sum(bool(x.right.taps) for x in products) == 2  # no copy of these windows
     w, x = (rng.standard_normal(t.shape).astype(np.float32) for t in types)
     value, slopes = graphc.compile(both, *types)(w, x)

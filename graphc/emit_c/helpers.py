@@ -32,6 +32,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "contract_taps": ("panels",),
     "contract_dots": ("panels",),
     "terms_that_count": ("zeros",),
+    "rows_that_count": ("zeros",),
     "columns_that_count": ("zeros",),
     "clock": (),
     # templates/maths/

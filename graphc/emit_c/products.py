@@ -29,14 +29,14 @@ def product_call(p: Printer, stmt: Contract) -> str:
         return _by_taps(p, stmt, c)
     a = _matrix(p, left, left.row, left.term, stmt.row_panel)
     b = _matrix(p, right, right.term, right.row, stmt.column_panel)
-    cut = stmt.zeros == "right"
+    cut = stmt.zeros == "columns"
     if cut or not isinstance(stmt.columns, int) or stmt.columns % column_panel(stmt.dtype):
         p.helpers.add(("narrow", SUFFIX[str(stmt.dtype)]))
     extents = [*sizes, p.size(stmt.terms)[0]]
     if stmt.zeros:
-        name, place = ("columns_that_count", 1) if cut else ("terms_that_count", 2)
-        key = name, SUFFIX[str(stmt.dtype)]
+        key = f"{stmt.zeros}_that_count", SUFFIX[str(stmt.dtype)]
         p.helpers.add(key)
+        place = ("rows", "columns", "terms").index(stmt.zeros)
         extents[place] = f"{'_'.join(key)}({', '.join([*extents, *a[:3], *b[:3]])})"
     return _call(p, stmt, "contract", extents, *a, *b, *c, add)
 

@@ -13,6 +13,7 @@ from graphc.loops import Argument, Comment, Expr, Literal, Local, Program, Stmt,
 from graphc.loops_verify import verify
 from graphc.lower.bands import band, band_leaf
 from graphc.lower.body import Leaf, Writer, read_array
+from graphc.lower.diagonal import split_at_diagonals
 from graphc.lower.early import read_early
 from graphc.lower.flat import flatten
 from graphc.lower.jam import jam
@@ -20,6 +21,7 @@ from graphc.lower.masked import leave_out_zeros
 from graphc.lower.memory import place
 from graphc.lower.naming import Names, own_names
 from graphc.lower.nearby import sum_nearby
+from graphc.lower.needed import leave_out_columns
 from graphc.lower.parallel import parallelise
 from graphc.lower.partial import in_parts
 from graphc.lower.regions import RegionWriter
@@ -109,6 +111,8 @@ def _placed(
     # One thread tells of a trap, and copies for threads would not fit a budget.
     if options.threads is None or program.trap or options.memory is not None:
         program = leave_out_zeros(stream(program, loop_names))
+        program = drop_unused(split_at_diagonals(program, names))
+        program = leave_out_columns(program)
         return flatten(place(program, names, loop_names, options.memory))
     return parallelise(leave_out_zeros(program), options.threads, names, loop_names)
 

@@ -1,4 +1,4 @@
-"""Products with what a mask cleared: the terms, or columns, that hold only zeros are left out.
+"""Products with what a mask cleared: the terms, rows or columns of zeros only are left out.
 
 ``weights @ v``, where causal attention gave each row of weights zeros after its own place, has half
 the terms that count. Which they are the kernel finds when it runs, for each block of rows: from the
@@ -9,7 +9,6 @@ finite too; then the result is the same.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf
 
 from graphc.loops import (
     Apply,
@@ -28,10 +27,10 @@ from graphc.loops import (
 from graphc.lower.rewriting import with_products
 from graphc.types import Size, names
 
-EMPTY = (0, -inf)
-"""What a mask leaves of a number, or of its logarithm."""
+LOW = -80.0
+"""The exponential of such a number is next to nothing beside that of another."""
 SHORTEST = 64
-"""Terms, or columns, of which some may be left out."""
+"""Rows, columns or terms of which some may be left out."""
 
 
 def leave_out_zeros(program: Program) -> Program:
@@ -41,11 +40,14 @@ def leave_out_zeros(program: Program) -> Program:
     def change(stmt: Contract) -> Contract:
         if stmt.left.taps or stmt.right.taps or stmt.right.panel is not None:
             return stmt
-        left, right = stmt.left, stmt.right
-        if left.buffer in masked and left.panel is None and 1 in (left.row, left.term):
-            return replace(stmt, zeros="left") if _is_long(stmt.terms) else stmt
-        if right.buffer in masked and stmt.add and 1 in (right.row, right.term):
-            return replace(stmt, zeros="right") if _is_long(stmt.columns) else stmt
+        for axis, size, side in (
+            ("rows", stmt.rows, stmt.left),
+            ("columns", stmt.columns, stmt.right),
+            ("terms", stmt.terms, stmt.left),
+        ):
+            lies = side.panel is None and 1 in (side.row, side.term)
+            if side.buffer in masked and lies and _is_long(size) and (stmt.add or axis == "terms"):
+                return replace(stmt, zeros=axis)
         return stmt
 
     return replace(program, body=with_products(program.body, change))
@@ -73,6 +75,8 @@ def _clears(part: Expr, masked: set[str]) -> bool:
         case Read(name) | Local(name):
             return name in masked
         case Apply("select", (Apply(_, (Position(a), Position(b))), then, other)):
-            empty = any(isinstance(x, Literal) and x.value in EMPTY for x in (then, other))
+            empty = any(
+                isinstance(x, Literal) and (x.value == 0 or x.value < LOW) for x in (then, other)
+            )
             return empty and len(set(names(a - b))) > 1
     return False

@@ -105,7 +105,7 @@ def _pieces(loop: Loop, extents: Extents) -> list[Stmt]:
     choices = {
         b
         for value in _values(loop.body)
-        for b in _boundaries(value, loop.var)
+        for b in boundaries(value, loop.var)
         if inner.isdisjoint(names(b))
     }
     panels = {b for s in statements(loop.body) if isinstance(s, Loop) for b in _ends(s, loop.var)}
@@ -150,7 +150,7 @@ def _ordered(found: set[Size], extent: Size, shortest: int) -> list[Size]:
     return ends
 
 
-def _boundaries(value: Expr, var: str) -> Iterator[Size]:
+def boundaries(value: Expr, var: str) -> Iterator[Size]:
     """The values of the variable from which on a comparison with another size turns out
     otherwise."""
     for part in parts(value):
@@ -233,4 +233,4 @@ def _functions(size: Size) -> Iterator[Func]:
                 yield from _functions(atom.b)
 
 
-__all__ = ["segment"]
+__all__ = ["boundaries", "segment"]

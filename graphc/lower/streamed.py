@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, prod
 
-from graphc.accesses import Access, accesses, joined, step_of
+from graphc.accesses import Access, accesses, arms, joined, step_of
 from graphc.bounds import largest, smallest
-from graphc.loops import Buffer, Contract, Literal, Loop, Matrix, Program, Stmt, Store
+from graphc.loops import Buffer, Comment, Contract, Literal, Loop, Matrix, Program, Stmt, Store
 from graphc.lower.rewriting import Rewriting
 from graphc.types import Dim, Size, at_most, below, floordiv, minimum, names, product
 
@@ -72,7 +72,25 @@ def _product(stmt: Stmt) -> _Product | None:
         (stmt,) = stmt.body
     if not isinstance(stmt, Contract) or stmt.left.taps or stmt.right.taps:
         return None
-    return _Product(tuple(loops), stmt)
+    whole = _whole(loops[0], stmt) if len(loops) == 1 else None
+    return _Product(tuple(loops), stmt) if whole is None else _Product((), whole)
+
+
+def _whole(loop: Loop, stmt: Contract) -> Contract | None:
+    """All rows at once, where the loop makes min(n - 72 i, 72) of them at a time."""
+    block: Size = Dim.named(loop.var)
+    for size in arms(stmt.rows):
+        rows = next(arm for arm in arms(stmt.rows) if arm != size) + block * size
+        if loop.var in names(rows) or loop.extent != floordiv(rows + size - 1, size):
+            continue
+        left, into = (
+            replace(x, start=x.start - block * size * x.row) for x in (stmt.left, stmt.into)
+        )
+        whole = replace(stmt, rows=rows, left=left, into=into)
+        moving = (whole.columns, whole.terms, left.start, whole.right.start, into.start)
+        if left.panel is None and all(loop.var not in names(x) for x in moving):
+            return whole
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +116,8 @@ class _Streamer:
                     if streamed is not None:
                         cleared, stmt = streamed
                         found += cleared
-                        waiting = [x for x in waiting if x not in users]
+                        gone = [*users, *(c for x in users for c in _comments(waiting, x))]
+                        waiting = [x for x in waiting if x not in gone]
                 stmt = replace(stmt, body=self.body(stmt.body, around | {stmt.var}))
             found.append(stmt)
         return tuple(found)
@@ -130,12 +149,14 @@ class _Streamer:
             if found is None or not self.is_free(found.stmt, loop, before):
                 return None
             found = found.renamed(free)
-            part = _part(found, loop)
-            if part is None or _results(found) > MOST_RESULTS * window:
-                return None
-            added.append(part)
-            if not found.stmt.add:
-                cleared.append(_clear(found, free[len(found.loops) :]))
+            part = _rows(found, loop)
+            if part is None:
+                part = _terms(found, loop)
+                if part is None or _results(found) > MOST_RESULTS * window:
+                    return None
+                if not found.stmt.add:
+                    cleared.append(_clear(found, free[len(found.loops) :]))
+            added += [*_comments(after, user), part]
         row = product(buffer.shape[1:])
         whole = isinstance(row, int) and window % row == 0
         shape = (window // row, *buffer.shape[1:]) if whole else (window,)
@@ -151,6 +172,16 @@ class _Streamer:
             return False
         written = {a.buffer for a in accesses(before) if a.write}
         return written.isdisjoint(read) and not any(_touches(x, into) for x in before)
+
+
+def _comments(body: Sequence[Stmt], stmt: Stmt) -> list[Stmt]:
+    """What stands above a statement and says what it computes."""
+    found: list[Stmt] = []
+    for above in reversed(body[: body.index(stmt)]):
+        if not isinstance(above, Comment) or ("=" not in above.text and "@" not in above.text):
+            break
+        found.insert(0, above)
+    return found
 
 
 # --- which elements -----------------------------------------------------------------------------
@@ -183,32 +214,57 @@ def _lies_within(access: Access, index: Size, window: int) -> bool:
     return low is not None and high is not None and at_most(0, low) and below(high, window)
 
 
-def _part(found: _Product, loop: Loop) -> Stmt | None:
-    """What an iteration of the loop adds; None where its terms are not in the iteration's hands."""
-    stmt = found.stmt
-    windows = {x.buffer: _window(loop, x.buffer) for x in _made_in(loop, stmt)}
-    rows: int | None = None
-    for side in _made_in(loop, stmt):
-        window, step = windows[side.buffer], side.term
-        if window is None or not isinstance(step, int) or step < 1 or window % step:
-            return None
-        if rows not in (None, window // step):
-            return None
-        rows = window // step
-    if rows is None or loop.extent != floordiv(stmt.terms + rows - 1, rows):
+def _rows(found: _Product, loop: Loop) -> Stmt | None:
+    """The rows of the product that are an iteration's own; None where they are not."""
+    stmt, made = found.stmt, _made_in(loop, found.stmt)
+    if found.loops or made != [stmt.left] or stmt.left.panel is not None:
         return None
-    for access in accesses((found.around((replace(stmt, terms=rows),)),)):
+    rows = _at_once(loop, stmt.left, stmt.left.row, stmt.rows)
+    if rows is None or not _is_own(replace(found, stmt=replace(stmt, rows=rows)), loop):
+        return None
+    first = rows * Dim.named(loop.var)
+    left, into = (replace(x, start=x.start + first * x.row) for x in (stmt.left, stmt.into))
+    return replace(stmt, rows=_least(stmt.rows, first, rows), left=left, into=into)
+
+
+def _terms(found: _Product, loop: Loop) -> Stmt | None:
+    """The product of the terms that are an iteration's own; None where they are not."""
+    stmt = found.stmt
+    sizes = {_at_once(loop, x, x.term, stmt.terms) for x in _made_in(loop, stmt)}
+    rows = sizes.pop() if len(sizes) == 1 else None
+    if rows is None or not _is_own(replace(found, stmt=replace(stmt, terms=rows)), loop):
+        return None
+    first = rows * Dim.named(loop.var)
+    left, right = (replace(x, start=x.start + first * x.term) for x in (stmt.left, stmt.right))
+    terms = _least(stmt.terms, first, rows)
+    return found.around((replace(stmt, terms=terms, left=left, right=right, add=True),))
+
+
+def _at_once(loop: Loop, side: Matrix, step: Size, total: Size) -> int | None:
+    """How many rows, or terms, `step` apart, an iteration has for itself of so many."""
+    window = _window(loop, side.buffer)
+    if window is None or not isinstance(step, int) or step < 1 or window % step:
+        return None
+    rows = window // step
+    return rows if loop.extent == floordiv(total + rows - 1, rows) else None
+
+
+def _is_own(found: _Product, loop: Loop) -> bool:
+    """Whether what the product reads of the loop's arrays is what its first iteration wrote."""
+    windows = {x.buffer: _window(loop, x.buffer) for x in _made_in(loop, found.stmt)}
+    for access in accesses((found.around((found.stmt,)),)):
         window = None if access.write else windows.get(access.buffer)
         if window is not None:
             whole = joined(access)
             if not _lies_within(whole, whole.index, window):
-                return None
-    first = rows * Dim.named(loop.var)
-    terms = minimum(stmt.terms - first, rows)
-    if isinstance(stmt.terms, int) and stmt.terms % rows == 0:
-        terms = rows
-    left, right = (replace(x, start=x.start + first * x.term) for x in (stmt.left, stmt.right))
-    return found.around((replace(stmt, terms=terms, left=left, right=right, add=True),))
+                return False
+    return True
+
+
+def _least(total: Size, first: Size, rows: int) -> Size:
+    """How many of them are left from the first on, at most so many."""
+    whole = isinstance(total, int) and total % rows == 0
+    return rows if whole else minimum(total - first, rows)
 
 
 def _made_in(loop: Loop, stmt: Contract) -> list[Matrix]:
