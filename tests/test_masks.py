@@ -10,6 +10,7 @@ import graphc
 from graphc import float32, float64
 from graphc.loops import Contract, Loop, Program, Stmt, bodies, statements
 from graphc.lower import lower
+from graphc.options import Options
 from graphc.passes import optimize
 from graphc.trace import trace_function
 
@@ -19,11 +20,11 @@ LENGTH, SIZE = 600, 16
 
 def attention(q, k, v):
     """Of each place the values at it and before it."""
-    n = len(q)
+    n = q.shape[-2]
     mask = np.tril(np.ones((n, n), dtype=bool))
-    match = np.where(mask, q @ k.T / q.shape[1] ** 0.5, -np.inf)
-    weights = np.exp(match - np.max(match, axis=1, keepdims=True))
-    return weights / np.sum(weights, axis=1, keepdims=True) @ v
+    match = np.where(mask, q @ np.swapaxes(k, -1, -2) / q.shape[-1] ** 0.5, -np.inf)
+    weights = np.exp(match - np.max(match, axis=-1, keepdims=True))
+    return weights / np.sum(weights, axis=-1, keepdims=True) @ v
 
 
 def loss(q, k, v):
@@ -37,7 +38,7 @@ def lowered(fn, *types) -> Program:
     return lower(optimize(trace_function(fn, types).graph))
 
 
-def heads(length=LENGTH, dtype=np.float32) -> list[NDArray[np.floating]]:
+def qkv(length=LENGTH, dtype=np.float32) -> list[NDArray[np.floating]]:
     return [rng.normal(size=(length, SIZE)).astype(dtype) for _ in range(3)]
 
 
@@ -69,7 +70,7 @@ def loops_around(body: tuple[Stmt, ...], wanted: Stmt, around: int = 0) -> int:
 @pytest.mark.parametrize("length", [1, 70, 255, 300, LENGTH, 1031])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_gradients_are_those_derived_by_hand(length, dtype):
-    q, k, v = heads(length, dtype)
+    q, k, v = qkv(length, dtype)
     value, slopes = graphc.compile(both, *(getattr(graphc, dtype)[length, SIZE],) * 3)(q, k, v)
     exact, exact_slopes = by_numpy(q, k, v)
     tolerance = 1e-4 if dtype == "float32" else 1e-11
@@ -88,20 +89,33 @@ def test_blocks_of_rows_add_to_the_gradients_of_keys_and_values():
     assert largest < LENGTH * LENGTH / 4  # of the weights there is a block of rows
 
 
-def test_threads_give_what_one_gives():
-    q, k, v = heads()
-    types = (float32[LENGTH, SIZE],) * 3
-    value, slopes = graphc.compile(both, *types, threads=1)(q, k, v)
+@pytest.mark.parametrize("heads", [(), (3,), (5,)])
+def test_threads_give_what_one_gives(heads):
+    arrays = [rng.normal(size=(*heads, LENGTH, SIZE)).astype(np.float32) for _ in range(3)]
+    value, slopes = graphc.compile(both, *arrays, threads=1)(*arrays)
+    plain, plain_slopes = graphc.compile(both, *arrays)(*arrays)
+    np.testing.assert_allclose(value, plain, rtol=1e-5)
+    for one, other in zip(slopes, plain_slopes, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
     for threads in (2, 3):
-        again, others = graphc.compile(both, *types, threads=threads)(q, k, v)
+        again, others = graphc.compile(both, *arrays, threads=threads)(*arrays)
         assert value == again
         for one, other in zip(slopes, others, strict=True):
             np.testing.assert_array_equal(one, other)
 
 
+def test_heads_are_dealt_out_to_threads_and_streamed():
+    options = Options(threads=2)
+    graph = optimize(trace_function(both, (float32[5, LENGTH, SIZE],) * 3).graph)
+    program = lower(graph, options=options)
+    added = [x for x in statements(program.body) if isinstance(x, Contract) and x.add]
+    assert len(added) == 2
+    assert any(isinstance(x, Loop) and x.shared and x.extent == 5 for x in statements(program.body))
+
+
 def test_what_meets_zeros_must_be_finite_to_be_left_out():
     """Zero times infinity is nan, in every row."""
-    q, k, v = heads()
+    q, k, v = qkv()
     v[-1, 3], v[-2, 5] = np.inf, np.nan
     got = graphc.compile(attention, *(float32[LENGTH, SIZE],) * 3)(q, k, v)
     with np.errstate(invalid="ignore"):
@@ -113,7 +127,7 @@ def test_what_meets_zeros_must_be_finite_to_be_left_out():
 
 
 def test_a_row_of_nan_stays_one():
-    q, k, v = heads()
+    q, k, v = qkv()
     q[7] = np.nan
     got = graphc.compile(attention, *(float32[LENGTH, SIZE],) * 3)(q, k, v)
     assert np.isnan(got[7]).all()

@@ -114,7 +114,9 @@ def _placed(
         program = drop_unused(split_at_diagonals(program, names))
         program = leave_out_columns(program)
         return flatten(place(program, names, loop_names, options.memory))
-    return parallelise(leave_out_zeros(program), options.threads, names, loop_names)
+    program = leave_out_zeros(stream(program, loop_names, nested=True))
+    program = drop_unused(split_at_diagonals(program, names, nested=True))
+    return parallelise(leave_out_columns(program), options.threads, names, loop_names)
 
 
 def _arguments(

@@ -32,6 +32,7 @@ from graphc.loops import (
     values,
 )
 from graphc.lower.naming import Names
+from graphc.lower.parallel import has_many
 from graphc.lower.rewriting import Rewriting, with_loops
 from graphc.lower.segments import boundaries
 from graphc.ops import OPS
@@ -41,15 +42,20 @@ SHORTEST = 256
 """Iterations of a loop whose halves repay two."""
 
 
-def split_at_diagonals(program: Program, fresh: Names) -> Program:
-    """The program with such loops."""
+def split_at_diagonals(program: Program, fresh: Names, *, nested: bool = False) -> Program:
+    """The program with such loops. `nested`: only within loops that then are dealt out to threads,
+    where the diagonal is the same in all iterations."""
 
     def split(loop: Loop, around: Extents) -> Iterator[Stmt]:
         extents = {**around, loop.var: loop.extent}
         body = with_loops(loop.body, lambda x: split(x, extents))
-        yield replace(loop, body=tuple(_Row(fresh, extents).split(body)))
+        outermost = next(iter(extents)) if nested else ""
+        yield replace(loop, body=tuple(_Row(fresh, extents, outermost).split(body)))
 
-    return replace(program, body=with_loops(program.body, lambda x: split(x, {})))
+    def outer(loop: Loop) -> Iterator[Stmt]:
+        return split(loop, {}) if not nested or has_many(loop) else iter((loop,))
+
+    return replace(program, body=with_loops(program.body, outer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ class _Filled:
 class _Row:
     fresh: Names
     extents: Extents
+    outermost: str
+    """A loop that the diagonal may not depend on."""
     filled: dict[str, _Filled] = field(default_factory=dict)
 
     def split(self, body: tuple[Stmt, ...]) -> Iterator[Stmt]:
@@ -101,6 +109,8 @@ class _Row:
         if len(found) != 1:
             return None
         (start,) = found
+        if self.outermost in names(start):
+            return None
         inside = at_most(0, start) and _is_at_most(start, loop.extent, self.extents)
         return start if inside else None
 

@@ -108,6 +108,11 @@ def parallelise(program: Program, threads: int, free: Names, loop_names: Sequenc
     return replace(shared, body=(region,))
 
 
+def has_many(loop: Loop) -> bool:
+    """Whether its iterations are enough to be dealt out, rather than those of loops inside."""
+    return not isinstance(loop.extent, int) or loop.extent >= FEWEST
+
+
 @dataclass(slots=True)
 class _Sharer:
     program: Program
@@ -170,9 +175,8 @@ class _Sharer:
         cost = self.cost((loop,), extents)
         if isinstance(cost, int) and cost < LEAST_LOOP:
             return self.alone(loop)
-        few = isinstance(loop.extent, int) and loop.extent < FEWEST
         ways = (self.across, self.inside_out, self.within)
-        if few:
+        if not has_many(loop):
             ways = (self.inside_out, self.within, self.across)
         for way in ways:
             found = way(loop, extents)

@@ -16,6 +16,7 @@ from math import inf, prod
 from graphc.accesses import Access, accesses, arms, joined, step_of
 from graphc.bounds import largest, smallest
 from graphc.loops import Buffer, Comment, Contract, Literal, Loop, Matrix, Program, Stmt, Store
+from graphc.lower.parallel import has_many
 from graphc.lower.rewriting import Rewriting
 from graphc.types import Dim, Size, at_most, below, floordiv, minimum, names, product
 
@@ -25,13 +26,18 @@ MOST_RESULTS = 2
 """So many times as many elements in the results as in the block that is added to them."""
 
 
-def stream(program: Program, loop_names: Sequence[str]) -> Program:
-    """The program with such products. `loop_names` are free identifiers."""
+def stream(program: Program, loop_names: Sequence[str], *, nested: bool = False) -> Program:
+    """The program with such products.
+
+    Args:
+        loop_names: free identifiers.
+        nested: only within loops that then are dealt out to threads.
+    """
     buffers = {b.name: b for b in program.buffers if not b.home}
     own = {*buffers, *(a.name for a in program.outputs if not a.home)}
     touched = Counter(access.buffer for access in accesses(program.body))
-    streamer = _Streamer(tuple(loop_names), buffers, frozenset(own), touched)
-    body = streamer.body(program.body, frozenset(program.dims))
+    streamer = _Streamer(tuple(loop_names), buffers, frozenset(own), touched, nested)
+    body = streamer.body(program.body, frozenset())
     kept = tuple(streamer.buffers.get(b.name, b) for b in program.buffers)
     return replace(program, body=body, buffers=kept)
 
@@ -102,6 +108,7 @@ class _Streamer:
     """Arrays that share their memory with no other."""
     touched: Mapping[str, int]
     """How often the program touches each array."""
+    nested: bool
 
     def body(self, body: tuple[Stmt, ...], around: frozenset[str]) -> tuple[Stmt, ...]:
         """The statements; `around` are the variables of the loops around them."""
@@ -118,7 +125,8 @@ class _Streamer:
                         found += cleared
                         gone = [*users, *(c for x in users for c in _comments(waiting, x))]
                         waiting = [x for x in waiting if x not in gone]
-                stmt = replace(stmt, body=self.body(stmt.body, around | {stmt.var}))
+                if around or not self.nested or has_many(stmt):
+                    stmt = replace(stmt, body=self.body(stmt.body, around | {stmt.var}))
             found.append(stmt)
         return tuple(found)
 
@@ -133,7 +141,7 @@ class _Streamer:
         """What clears the results, and the loop with the products in it that use the array; None
         where that cannot be, or does not pay."""
         buffer, window = self.buffers.get(array), _window(loop, array)
-        if buffer is None or window is None or not users:
+        if buffer is None or window is None or not users or (self.nested and not around):
             return None
         size = product(buffer.shape)
         large = not isinstance(size, int) or size * buffer.dtype.bytes >= LARGE
