@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -140,6 +142,7 @@ def test_no_column_beyond_the_diagonal_is_made():
     assert any(not isinstance(x, int) for x in columns)
     source = graphc.compile(attention, *(float32[LENGTH, SIZE],) * 3).source
     assert "terms_that_count_f32(" in source
+    assert re.search(r"for \(int64_t k2 = i \* 72 \+ j \+ 1; k2 < 600; \+\+k2\)", source)
     assert "expf(" not in source.split("void attention")[1].split("for")[0]
 
 

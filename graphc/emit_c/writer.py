@@ -13,6 +13,7 @@ from graphc.emit_c.independent import MANY_PAIRS, Memory, is_independent, is_pla
 from graphc.emit_c.lanes import fold_mark, is_vector, lane_folds
 from graphc.emit_c.limits import flag_type, limited_arguments, looks
 from graphc.emit_c.products import product_call
+from graphc.emit_c.starts import with_start
 from graphc.emit_c.turned import turned_copies
 from graphc.loops import (
     Apply,
@@ -217,8 +218,10 @@ class Writer:
 
     def one_loop(self, loop: Loop, depth: int, vector: frozenset[str]) -> None:
         p = self.printer
-        head = f"for (int64_t {loop.var} = 0; {loop.var} < {p.size(loop.extent)[0]}; ++{loop.var})"
-        p.extents[loop.var] = loop.extent
+        start, bound, inner = with_start(loop)
+        first, last = p.size(start)[0], p.size(bound)[0]
+        head = f"for (int64_t {loop.var} = {first}; {loop.var} < {last}; ++{loop.var})"
+        p.extents[loop.var] = bound
         if loop.shared:
             mark = "GRAPHC_SHARED_IN_TURN" if loop.in_turn else "GRAPHC_SHARED"
             if is_plain(loop):  # verified: no iteration touches what another writes
@@ -237,7 +240,7 @@ class Writer:
         self.put(head, depth)
         end = len(self.lines) - 1  # a long head takes several lines
         p.vector = vector
-        self.body(loop.body, depth + 1)
+        self.body(inner, depth + 1)
         p.vector = frozenset()
         del p.extents[loop.var]
         if len(self.lines) > end + 2 or isinstance(loop.body[0], Loop):
