@@ -38,7 +38,7 @@ from graphc.lower.segments import boundaries
 from graphc.ops import OPS
 from graphc.types import Dim, Size, at_most, names, substitute
 
-SHORTEST = 256
+SHORTEST = 128
 """Iterations of a loop whose halves repay two."""
 
 
