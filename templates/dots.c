@@ -6,6 +6,8 @@ enum { DOTS_${ suffix } = 4 };
 #else
 enum { DOTS_${ suffix } = 3 };
 #endif
+/* Terms that are summed before tiles move on: their rows then stay in the first cache. */
+enum { MOST_TERMS_${ suffix } = 2560 / sizeof(${ T }) };
 typedef ${ "int32_t" if f else "int64_t" } mask_${ suffix } __attribute__((
     vector_size(LANES_${ suffix } * sizeof(${ T })), aligned(sizeof(${ T })), may_alias));
 
@@ -120,36 +122,43 @@ static void contract_dots_${ suffix }(
     const int64_t tiles = (columns + DOTS_${ suffix } - 1) / DOTS_${ suffix };
     const int64_t width = (columns + tiles - 1) / tiles;
     const int64_t height = rows < 3 ? 1 : 3; /* few rows: one at a time, three times the same */
+    enum { MOST = (3 * DOTS_${ suffix } + SIDE_${ suffix } - 1) / SIDE_${ suffix } * SIDE_${ suffix } };
     mask_${ suffix } rest;
     for (int l = 0; l < LANES_${ suffix }; ++l)
         rest[l] = l < LANES_${ suffix } - terms % LANES_${ suffix } ? 0 : -1;
-    for (int64_t j = 0; j < columns; j += width) {
-        const int64_t wide = columns - j < width ? columns - j : width;
-        for (int64_t k = 0; k < rows; k += height) {
-            const int64_t i = rows - k < height ? rows - height : k; /* the last, some once more */
-            enum { MOST = (3 * DOTS_${ suffix } + SIDE_${ suffix } - 1) / SIDE_${ suffix } * SIDE_${ suffix } };
-            lanes_${ suffix } sum[MOST];
-            (wide == 1 ? dots_1_${ suffix } : wide == 2 ? dots_2_${ suffix }
-#if defined(__AVX__)
-                : wide == 4 ? dots_4_${ suffix }
-#endif
-#if defined(__AVX512F__)
-                : wide == 5 ? dots_5_${ suffix } : wide == 6 ? dots_6_${ suffix }
-#endif
-                : dots_3_${ suffix })(
-                count, terms, rest, a + i * a_row, height == 3 ? a_row : 0, a_step,
-                b + j * b_row, b_row, b_step, sum);
-            int64_t made = 3 * wide;
-            for (; made % SIDE_${ suffix } != 0; ++made)
-                sum[made] = sum[0];
-            ${ T } total[MOST];
-            for (int64_t p = 0; p < made; p += SIDE_${ suffix })
-                fold_${ suffix }((const ${ T } *)(sum + p), total + p);
-            for (int64_t r = k - i; r < height; ++r)
-                for (int64_t q = 0; q < wide; ++q) {
-                    ${ T } *const out = c + (i + r) * c_row + (j + q) * c_column;
-                    *out = (add ? *out : 0) + total[r * wide + q];
-                }
+    const int64_t parts = (count * terms + MOST_TERMS_${ suffix } - 1) / MOST_TERMS_${ suffix };
+    const int64_t most = parts > 1 ? (count + parts - 1) / parts : count;
+    for (int64_t first = 0; first < count; first += most) {
+        const int64_t runs = count - first < most ? count - first : most;
+        for (int64_t j = 0; j < columns; j += width) {
+            const int64_t wide = columns - j < width ? columns - j : width;
+            for (int64_t k = 0; k < rows; k += height) {
+                /* The last, some of them once more. */
+                const int64_t i = rows - k < height ? rows - height : k;
+                lanes_${ suffix } sum[MOST];
+                (wide == 1 ? dots_1_${ suffix } : wide == 2 ? dots_2_${ suffix }
+    #if defined(__AVX__)
+                    : wide == 4 ? dots_4_${ suffix }
+    #endif
+    #if defined(__AVX512F__)
+                    : wide == 5 ? dots_5_${ suffix } : wide == 6 ? dots_6_${ suffix }
+    #endif
+                    : dots_3_${ suffix })(
+                    runs, terms, rest,
+                    a + first * a_step + i * a_row, height == 3 ? a_row : 0, a_step,
+                    b + first * b_step + j * b_row, b_row, b_step, sum);
+                int64_t made = 3 * wide;
+                for (; made % SIDE_${ suffix } != 0; ++made)
+                    sum[made] = sum[0];
+                ${ T } total[MOST];
+                for (int64_t p = 0; p < made; p += SIDE_${ suffix })
+                    fold_${ suffix }((const ${ T } *)(sum + p), total + p);
+                for (int64_t r = k - i; r < height; ++r)
+                    for (int64_t q = 0; q < wide; ++q) {
+                        ${ T } *const out = c + (i + r) * c_row + (j + q) * c_column;
+                        *out = (add || first > 0 ? *out : 0) + total[r * wide + q];
+                    }
+            }
         }
     }
 #else

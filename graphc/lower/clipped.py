@@ -9,21 +9,67 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 from graphc.bounds import widest_vector
-from graphc.graph import Computed, Index, Node, View
+from graphc.graph import Computed, Index, Node, View, apply
 from graphc.loops import Apply, Expr, Literal, Position, Read
 from graphc.lower.index import simplify
+from graphc.lower.panels import copied
 from graphc.lower.steps import COLUMNS, TERMS, Steps, flat_at, group_extents, side_index, taps_of
-from graphc.lower.tiling import Tiling, sizes_of
+from graphc.lower.tiling import Tiling, count, sizes_of
 from graphc.matrices import MOST_TAPS
 from graphc.ops.leaves import sizes
 from graphc.ops.reduce import subscripts
 from graphc.ops.shape import PAD
 from graphc.types import Dim, Size, maximum, minimum, names, product, substitute
 
+WORTH = 0.55
+"""The part of the taps that fall inside, for which tiles of half the width take no longer."""
 Range = tuple[Size, Size]
 """The first that counts, and the one after the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Zeros:
+    """An axis of an image with zeros at its ends."""
+
+    axis: int
+    labels: frozenset[int]
+    """Those that move along it."""
+    inside: Size
+    """How many places it has without the zeros."""
+
+
+def with_stored_zeros(node: Node, found: Tiling) -> Node | None:
+    """The product over an image that is stored with the zeros at the ends of its rows, so that only
+    whole rows of zeros are left out, and columns run along the rows; None where it is none."""
+    inputs, output = subscripts(node.params)
+    guarded = _guarded(node.operands[found.right], inputs[found.right])
+    if len(guarded) < 2:
+        return None
+    place = {label: k for k, label in enumerate(output)}
+    last = max(guarded, key=lambda zeros: max(place.get(i, -1) for i in zeros.labels)).axis
+    views: list[Node] = []
+    image = node.operands[found.right]
+    while isinstance(image.op.element, View):
+        views.append(image)
+        image = image.operands[0]
+    (inner,) = image.operands
+    starts, step = sizes(image.params, "start"), sizes(image.params, "step")
+    shape = tuple(
+        outer if k == last else size
+        for k, (size, outer) in enumerate(zip(inner.shape, image.shape, strict=True))
+    )
+    start = tuple(s if k == last else 0 for k, s in enumerate(starts))
+    stored = copied(apply(PAD, inner, start=start, step=step, shape=shape), node, False)
+    start = tuple(0 if k == last else s for k, s in enumerate(starts))
+    x = replace(image, operands=(stored,), params={**image.params, "start": start})
+    for view in reversed(views):
+        x = replace(view, operands=(x,))
+    operands = tuple(x if k == found.right else y for k, y in enumerate(node.operands))
+    other = replace(node, operands=operands)
+    return other if by_clipped_taps(other, found) is not None else None
 
 
 def by_clipped_taps(node: Node, found: Tiling) -> Tiling | None:
@@ -31,9 +77,9 @@ def by_clipped_taps(node: Node, found: Tiling) -> Tiling | None:
     None where it is no such product, or too few columns are left."""
     inputs, output = subscripts(node.params)
     guarded = _guarded(node.operands[found.right], inputs[found.right])
-    if not guarded or found.summed or any(len(own & {*found.terms}) != 1 for own in guarded):
+    if not guarded or found.summed or any(len(x.labels & {*found.terms}) != 1 for x in guarded):
         return None
-    edges = set().union(*guarded) - {*found.terms}
+    edges = set().union(*(x.labels for x in guarded)) - {*found.terms}
     columns = found.columns
     while columns and edges & {*columns}:
         columns = columns[1:]
@@ -44,23 +90,25 @@ def by_clipped_taps(node: Node, found: Tiling) -> Tiling | None:
     least = widest_vector(node.dtype)  # or two of a vector half as wide
     if not edges <= {*outer} or not isinstance(width, int) or width < least:
         return None
+    if width < 2 * least:  # tiles are half as fast: worth it where half the taps fall outside
+        inside = prod(count([x.inside]) for x in guarded)
+        if inside > WORTH * prod(count([sizes_of(node)[i]]) for i in edges):
+            return None
     return found if _is_readable(node, found) else None
 
 
-def _guarded(x: Node, labels: tuple[int, ...]) -> list[set[int]]:
-    """For each axis of x that has zeros at its ends, the labels that move along it; none where
-    x is not a view of such an image."""
+def _guarded(x: Node, labels: tuple[int, ...]) -> list[_Zeros]:
+    """The axes with zeros at their ends; none where x is not a view of such an image."""
     at: Index = tuple(Dim.named(f"?{i}") for i in labels)
     while isinstance(view := x.op.element, View):
         x, at = x.operands[0], view.index(at, x)
     if x.op is not PAD or any(step != 1 for step in sizes(x.params, "step")):
         return []
     found = []
-    for i, start, size, target in zip(
-        at, sizes(x.params, "start"), x.operands[0].shape, x.shape, strict=True
-    ):
+    places = zip(at, sizes(x.params, "start"), x.operands[0].shape, x.shape, strict=True)
+    for axis, (i, start, size, target) in enumerate(places):
         if start != 0 or size != target:
-            found.append({int(name[1:]) for name in names(i)})
+            found.append(_Zeros(axis, frozenset(int(name[1:]) for name in names(i)), size))
     return found
 
 
@@ -149,9 +197,9 @@ def _tap(
     """Along which axis of taps a size moves, whether up or down, and what it is at the first."""
     inner, total = dict(extents), Dim.of({})
     taps = tuple(f"{TERMS}{k}" for k in range(len(counts)))
-    for name, count in zip(taps, counts, strict=True):
-        inner[name] = count
-        total = total * count + Dim.named(name)
+    for name, many in zip(taps, counts, strict=True):
+        inner[name] = many
+        total = total * many + Dim.named(name)
     size = simplify(substitute(test, {TERMS: total}), inner)
     own = [k for k, name in enumerate(taps) if name in names(size)]
     if len(own) != 1 or COLUMNS in names(size):
@@ -163,4 +211,4 @@ def _tap(
     return None
 
 
-__all__ = ["Clipped", "by_clipped_taps", "clipped"]
+__all__ = ["Clipped", "by_clipped_taps", "clipped", "with_stored_zeros"]

@@ -11,7 +11,7 @@ from graphc.graph import Computed, Graph, Node, View, apply, rebuild
 from graphc.lower.panels import copied, packed
 from graphc.lower.steps import lies
 from graphc.lower.tiling import TILED, UNKNOWN, Tiling, block_of, count, is_tiled, sizes_of
-from graphc.lower.windowed import by_taps, grouped, label_steps
+from graphc.lower.windowed import by_taps, grouped, label_steps, with_rows_of_zeros
 from graphc.ops.reduce import subscripts
 from graphc.ops.shape import INPUT, TRANSPOSE
 from graphc.options import Tiles
@@ -122,6 +122,7 @@ def lay_out(graph: Graph, tiles: Tiles, steady: Collection[Node] = ()) -> Graph:
 
     def change(node: Node) -> Node:
         apart = node.serial in alone
+        node = node if is_tiled(node) else with_rows_of_zeros(node)
         found = None if is_tiled(node) else grouped(node, apart)
         if found is None:
             return node

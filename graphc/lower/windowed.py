@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from graphc.bounds import widest_vector
 from graphc.graph import Node
-from graphc.lower.clipped import by_clipped_taps
+from graphc.lower.clipped import by_clipped_taps, with_stored_zeros
 from graphc.lower.index import simplify
 from graphc.lower.steps import flat_of, lies, reads_windows
 from graphc.lower.tiling import (
@@ -29,7 +29,7 @@ from graphc.types import Dim, Size, product, substitute
 
 SHORTEST_RUN = 64
 """Elements side by side in both operands, worth to be multiplied in lanes."""
-LONGEST_SUM = 2048
+LONGEST_SUM = 8192
 """So many terms in one product; more, and what it reads would leave the cache before it is read
 again."""
 LEAST_NARROW_ROWS = 16
@@ -58,6 +58,17 @@ def grouped(node: Node, alone: bool = False) -> Tiling | None:
         if reads_windows(node.operands[side]):
             return _by_dots(node, found, side) or found
     return found
+
+
+def with_rows_of_zeros(node: Node) -> Node:
+    """A product over windows of an image with zeros around it, with those at the ends of its rows
+    stored, if tiles then leave out the other zeros, and did not before."""
+    found = candidate(node) or _of_windows(node)
+    if found is None or not reads_windows(node.operands[found.right]):
+        return node
+    if by_clipped_taps(node, found) is not None:
+        return node
+    return with_stored_zeros(node, found) or node
 
 
 def _of_windows(node: Node) -> Tiling | None:
