@@ -8,9 +8,10 @@ that the loops inside add to it (Banerjee's test), up to multiples of a larger m
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from graphc.bounds import Extents, column_panel, largest, row_panel, smallest
+from graphc.frozen import dataclass
 from graphc.loops import (
     Apply,
     Contract,

@@ -8,10 +8,11 @@ iterations, each of which stays within the same part of the array.
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from graphc.accesses import Access, accesses, apart
 from graphc.dependence import Memory
+from graphc.frozen import dataclass
 from graphc.loops import Assign, Barrier, If, Loop, Once, Parallel, Stmt, While, statements
 from graphc.types import Dim, Size, names, substitute
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from graphc import reference, trees
 from graphc.api import Graph, compile, trace
 from graphc.errors import CheckError, TraceError
+from graphc.frozen import dataclass
 from graphc.graph import Node
 from graphc.samples import random_values
 from graphc.trace import Tensor, inline

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 
 from graphc.accesses import Access, accesses, apart, bare, joined, step_of
+from graphc.frozen import dataclass
 from graphc.loops import (
     Apply,
     Assign,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
+from graphc.frozen import dataclass
 from graphc.graph import Constant, Node, Param
 from graphc.types import Dim, Size, product
 

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from dataclasses import dataclass
 else:
 
-    def dataclass(*, frozen: bool, slots: bool = False, eq: bool = True) -> Callable[[type], type]:
+    def dataclass(
+        *, frozen: bool = False, slots: bool = False, eq: bool = True
+    ) -> Callable[[type], type]:
         """A decorator, as `dataclasses.dataclass` is with these arguments."""
 
         def make(kind: type) -> type:
             own = {**vars(kind)}
-            if not (frozen and slots) or kind.__bases__ != (object,) or "__post_init__" in own:
+            plain = kind.__bases__ == (object,) and "__post_init__" not in own
+            if not (frozen and slots and plain and all(map(_is_given, own.values()))):
                 return dataclasses.dataclass(frozen=frozen, slots=slots, eq=eq)(kind)
             doc = kind.__doc__
             kind.__doc__ = doc or kind.__name__  # else a signature is made for one, slowly
@@ -35,6 +38,13 @@ else:
             return made
 
         return make
+
+
+def _is_given(value: object) -> bool:
+    """Whether `__init__` takes the field of which a class says this."""
+    if not isinstance(value, dataclasses.Field):
+        return True
+    return value.init and value.default_factory is dataclasses.MISSING
 
 
 def _methods(kind: type, fields: tuple[dataclasses.Field[Any], ...], eq: bool) -> dict[str, Any]:
@@ -61,7 +71,8 @@ def _methods(kind: type, fields: tuple[dataclasses.Field[Any], ...], eq: bool) -
         def equal(self: object, other: object) -> bool:
             return key(self) == key(other) if other.__class__ is kind else NotImplemented
 
-        methods |= {"__eq__": equal, "__hash__": lambda self: hash(key(self))}
+        hashed = _key([x.name for x in fields if (x.compare if x.hash is None else x.hash)])
+        methods |= {"__eq__": equal, "__hash__": lambda self: hash(hashed(self))}
     return methods
 
 

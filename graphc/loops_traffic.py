@@ -7,9 +7,9 @@ often a loop comes back to it: what must pass between memory and a cache that ho
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 
+from graphc.frozen import dataclass
 from graphc.loops import Contract, Loop, Matrix, Program, Read, Stmt, Store, bodies, parts, values
 from graphc.types import Size, dtype_of, evaluate, names, product
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain
 
 from graphc.barriers import lacking
 from graphc.dependence import Memory, split_of
 from graphc.errors import VerifyError
+from graphc.frozen import dataclass
 from graphc.loops import (
     Assign,
     Barrier,

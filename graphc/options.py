@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from graphc.errors import ArgumentError
+from graphc.frozen import dataclass
 
 MOST_THREADS = 1024
 

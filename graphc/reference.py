@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from graphc.errors import ArgumentError
+from graphc.frozen import dataclass
 from graphc.graph import Array, Graph, Leaf, Node, Param, Params, Part, Region, View
 from graphc.types import Dim, bfloat16, evaluate
 

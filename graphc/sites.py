@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from graphc.attributes import Source
+from graphc.frozen import dataclass
 from graphc.types import TensorType
 
 

@@ -28,6 +28,23 @@ class One:
 
 
 @frozen.dataclass(frozen=True, slots=True)
+class Noted:
+    value: int
+    notes: dict[str, int] = dataclasses.field(hash=False)
+
+
+@frozen.dataclass(frozen=True, slots=True)
+class Counted:
+    name: str
+    seen: list[int] = dataclasses.field(default_factory=list)
+
+
+@frozen.dataclass(slots=True)
+class Open:
+    value: int
+
+
+@frozen.dataclass(frozen=True, slots=True)
 class Nothing:
     pass
 
@@ -95,3 +112,17 @@ def test_copies_are_whole() -> None:
     for made in (pickle.loads(pickle.dumps(pair)), copy.copy(pair), copy.deepcopy(pair)):
         assert (made, made.note) == (pair, "kept")
     assert copy.deepcopy(pair).first is not pair.first
+
+
+def test_a_field_may_be_compared_and_not_hashed() -> None:
+    assert hash(Noted(1, {"a": 2})) == hash(Noted(1, {}))
+    assert Noted(1, {"a": 2}) != Noted(1, {})
+
+
+def test_what_takes_more_is_made_by_the_standard_decorator() -> None:
+    one = Counted("a")
+    one.seen.append(1)
+    assert Counted("a").seen == []
+    changed = Open(1)
+    changed.value = 2
+    assert changed == Open(2)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
 
 from graphc.errors import BuildError
+from graphc.frozen import dataclass
 from graphc.loops import Argument, Program
 from graphc.resources import render, template_folder
 from graphc.types import Atom, Dim, Size, names

@@ -9,13 +9,13 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphc.errors import BuildError
+from graphc.frozen import dataclass
 from graphc.later import Later
 
 if TYPE_CHECKING:

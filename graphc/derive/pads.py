@@ -7,10 +7,10 @@ as many arrays as it has elements; disjoint slices concatenate instead.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from graphc.frozen import dataclass
 from graphc.graph import Node, apply
 from graphc.ops.leaves import sizes
 from graphc.ops.shape import CONCATENATE, PAD

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
 
+from graphc.frozen import dataclass
 from graphc.types import DType
 
 C_TYPES = {

@@ -7,10 +7,10 @@ take several for one, and then for many give up: all arrays of the workspace com
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from graphc.dependence import precedes
 from graphc.emit_c.lanes import SHORTEST, is_vector
+from graphc.frozen import dataclass
 from graphc.loops import Comment, Let, Loop, Program, Read, Store, parts, values
 from graphc.types import Dim, Size, names, product, substitute
 

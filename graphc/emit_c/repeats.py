@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from operator import is_
 
 from graphc.emit_c.shapes import Shape, Shapes
+from graphc.frozen import dataclass
 from graphc.loops import Call, Comment, If, Loop, Once, Parallel, Program, Stmt, While, bodies
 from graphc.lower.naming import Names, own_names
 from graphc.lower.work import work

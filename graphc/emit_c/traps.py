@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from graphc.emit_c.expression import Printer
 from graphc.emit_c.functions import SUFFIX
+from graphc.frozen import dataclass
 from graphc.loops import Argument, Program
 from graphc.sites import Site
 from graphc.types import product

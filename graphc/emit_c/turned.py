@@ -5,11 +5,10 @@ Such a copy jumps in memory whichever way its loops run; in squares it reads and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from graphc.emit_c.expression import Printer
 from graphc.emit_c.functions import SUFFIX
 from graphc.emit_c.independent import Memory
+from graphc.frozen import dataclass
 from graphc.loops import Loop, Read, Stmt, Store
 from graphc.types import DType, Size, float32, float64, linear, names
 

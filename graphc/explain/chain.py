@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from graphc.frozen import dataclass
 from graphc.maths.matrix import matrix_form
 from graphc.maths.simplify import simplify, tidy
 from graphc.maths.tree import (

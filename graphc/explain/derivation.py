@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from graphc.derive import dependents
 from graphc.errors import TraceError
@@ -17,6 +16,7 @@ from graphc.explain.chain import (
     written_out,
 )
 from graphc.explain.contributions import contributions
+from graphc.frozen import dataclass
 from graphc.graph import Graph, Node, walk
 from graphc.maths import tree
 from graphc.maths.equations import Equation, equations, name_nodes, named_parts

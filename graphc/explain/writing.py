@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from graphc.explain.chain import Line, Step
 from graphc.explain.derivation import Solution
+from graphc.frozen import dataclass
 from graphc.maths.equations import Equation
 from graphc.maths.exponentials import SIGMOID
 from graphc.maths.layout import Layout, Style

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from graphc.build import cache_folder, caller, load, machine, write_atomically
+from graphc.frozen import dataclass
 from graphc.loops import Argument, Program
 from graphc.options import Options
 from graphc.resources import render, template_folder

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from graphc import loops
 from graphc.bounds import column_panel, row_panel
 from graphc.dependence import Split, Total
+from graphc.frozen import dataclass
 from graphc.loops import (
     Apply,
     Assign,

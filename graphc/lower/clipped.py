@@ -8,10 +8,11 @@ taps at the places of an image of 12 x 12 fall on zeros.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 from graphc.bounds import widest_vector
+from graphc.frozen import dataclass
 from graphc.graph import Computed, Index, Node, View, apply
 from graphc.loops import Apply, Expr, Literal, Position, Read
 from graphc.lower.index import simplify

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from graphc.frozen import dataclass
 from graphc.graph import (
     Computed,
     Contraction,

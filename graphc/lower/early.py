@@ -7,9 +7,10 @@ gcc does not vectorise beside arrays of bools. It is read anyway where it surely
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from graphc.bounds import SHORTEST_VECTOR, Extents
+from graphc.frozen import dataclass
 from graphc.loops import (
     Apply,
     Assign,

@@ -9,9 +9,10 @@ Compilers for Modern Architectures, 2001, chapter 8.)
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from graphc.dependence import Memory, split_of
+from graphc.frozen import dataclass
 from graphc.loops import (
     Apply,
     Assign,

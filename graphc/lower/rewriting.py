@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from graphc.bounds import Extents
+from graphc.frozen import dataclass
 from graphc.loops import (
     Apply,
     Assign,

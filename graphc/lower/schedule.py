@@ -7,8 +7,9 @@ iteration; siblings with equal extents join too. What shares a loop body needs n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from graphc.frozen import dataclass
 from graphc.graph import Contraction, Graph, Node
 from graphc.lower.domain import Domain, axis_name, domain, is_computed, may_be_written
 from graphc.lower.late import is_late, with_readers

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from graphc.bounds import Extents
+from graphc.frozen import dataclass
 from graphc.loops import (
     Apply,
     Assign,

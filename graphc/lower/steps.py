@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from graphc.bounds import column_panel, row_panel, widest_vector
+from graphc.frozen import dataclass
 from graphc.graph import Computed, Constant, Index, Node, View
 from graphc.lower.domain import is_computed
 from graphc.lower.index import simplify

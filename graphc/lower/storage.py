@@ -7,8 +7,9 @@ axes that are not bound by the loops it shares with all its readers; unless they
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from graphc.frozen import dataclass
 from graphc.graph import Node, Part, Sequential
 from graphc.lower.reading import depth_of, is_light, is_local, readers_of
 from graphc.lower.remade import remade

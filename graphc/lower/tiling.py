@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from graphc.bounds import TALL
+from graphc.frozen import dataclass
 from graphc.graph import Contraction, Node
 from graphc.ops.control import count_of
 from graphc.ops.leaves import axes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from graphc.frozen import dataclass
 from graphc.graph import Graph, Node, Part, Region, walk
 from graphc.maths.read import Known, element, is_uniform
 from graphc.maths.tree import Expr, Indices, Item, Slope, frees

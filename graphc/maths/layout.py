@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
+from graphc.frozen import dataclass
 from graphc.graph import Symbol
 from graphc.maths.tree import (
     Call,

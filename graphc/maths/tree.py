@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
+from graphc.frozen import dataclass
 from graphc.graph import Symbol
 from graphc.types import Dim, Size, names, substitute
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from graphc.frozen import dataclass
 from graphc.graph import Graph, Node, Part, apply, rebuild, walk
 from graphc.ops.control import ITEM, SCAN, count_of, graph_of
 from graphc.ops.shape import INPUT

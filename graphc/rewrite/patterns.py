@@ -7,12 +7,12 @@ import io
 import itertools
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
 
 from graphc.errors import VerifyError
+from graphc.frozen import dataclass
 from graphc.graph import Array, Constant, Node, Op, Params, apply
 from graphc.ops import OPS
 from graphc.ops.reduce import REDUCE, kept

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from graphc.frozen import dataclass
 from graphc.graph import Node, Op
 from graphc.trace import Tensor
 

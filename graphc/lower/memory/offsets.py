@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from graphc.frozen import dataclass
 from graphc.lower.memory.sweep import Span, in_order, meetings, peak
 from graphc.types import Dim, Func, Monomial, Size, at_most, evaluate, floordiv, maximum, names
 

@@ -4,8 +4,9 @@ is made of, which then need not wait for the others."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from graphc.frozen import dataclass
 from graphc.loops import (
     Assign,
     Comment,

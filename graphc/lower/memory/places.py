@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from graphc.frozen import dataclass
 from graphc.loops import Program, Read, Store, parts, statements
 from graphc.lower.memory.offsets import Life
 from graphc.lower.memory.overlay import follows

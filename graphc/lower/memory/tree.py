@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from graphc.frozen import dataclass
 from graphc.loops import (
     Assign,
     Contract,
