@@ -198,7 +198,8 @@ def _text(atom: Atom) -> str:
     return str(atom)
 
 
-def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
+def terms_of(size: Size) -> tuple[tuple[Monomial, int], ...]:
+    """(monomial, coefficient) of each term."""
     if isinstance(size, Dim):
         return size.terms
     return (((), int(size)),) if size else ()
@@ -230,7 +231,7 @@ Interval = tuple[float, float]
 def interval(size: Size) -> Interval:
     """An interval that holds the size, term by term."""
     low = high = 0.0
-    for monomial, c in _terms(size):
+    for monomial, c in terms_of(size):
         span: Interval = (c, c)
         for atom in monomial:
             span = _times(span, (0.0, math.inf) if isinstance(atom, str) else _atom_bounds(atom))
@@ -336,7 +337,7 @@ def _extremum(kind: str, sizes: tuple[Size, ...], beats: Callable[[Size, Size], 
 
 def _flat(kind: str, size: Size) -> list[Size]:
     """What this size is the minimum (maximum) of; an added rest goes inside."""
-    for monomial, c in _terms(size):
+    for monomial, c in terms_of(size):
         if len(monomial) == 1 and isinstance(monomial[0], Func) and c == 1:
             atom = monomial[0]
             if atom.kind == kind:
@@ -347,11 +348,11 @@ def _flat(kind: str, size: Size) -> list[Size]:
 
 def split(a: Size, b: Size) -> tuple[Size, Size]:
     """(q, r) with a == q * b + r, moving whole multiples of the monomial b into q."""
-    divisor = _terms(b)
+    divisor = terms_of(b)
     if len(divisor) != 1:
         return (1, 0) if a == b else (0, a)
     (names, k), q, r = divisor[0], {}, {}
-    for monomial, c in _terms(a):
+    for monomial, c in terms_of(a):
         quotient = _without(monomial, names)
         if quotient is None:
             r[monomial] = c

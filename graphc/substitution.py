@@ -6,20 +6,24 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from graphc.errors import ShapeError
-from graphc.sizes import FUNCTIONS, Atom, Dim, Size
+from graphc.sizes import FUNCTIONS, Atom, Dim, Monomial, Size, terms_of
 
 
-def map_atoms(size: Size, fn: Callable[[Atom], Size]) -> Size:
-    """The size with every atom replaced by fn(atom)."""
+def map_atoms(size: Size, fn: Callable[[Atom], Size | None]) -> Size:
+    """The size with every atom replaced by fn(atom); None: it stays."""
     if isinstance(size, int):
         return size
-    total: Size = 0
+    total: dict[Monomial, int] = {}
     for monomial, coefficient in size.terms:
-        product: Size = coefficient
-        for atom in monomial:
-            product = product * fn(atom)
-        total = total + product
-    return total
+        images = [fn(atom) for atom in monomial]
+        stays = tuple(atom for atom, x in zip(monomial, images, strict=True) if x is None)
+        product: Size = Dim.of({stays: coefficient})
+        for x in images:
+            if x is not None:
+                product = product * x
+        for m, c in terms_of(product):
+            total[m] = total.get(m, 0) + c
+    return Dim.of(total)
 
 
 def substitute(size: Size, values: Mapping[str, Size]) -> Size:
@@ -27,10 +31,9 @@ def substitute(size: Size, values: Mapping[str, Size]) -> Size:
     if isinstance(size, int) or values.keys().isdisjoint(names(size)):
         return size
 
-    def replace(atom: Atom) -> Size:
+    def replace(atom: Atom) -> Size | None:
         if isinstance(atom, str):
-            found = values.get(atom)
-            return Dim.named(atom) if found is None else found
+            return values.get(atom)
         a, b = substitute(atom.a, values), substitute(atom.b, values)
         return FUNCTIONS[atom.kind](a, b)
 

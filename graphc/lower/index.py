@@ -35,9 +35,9 @@ def simplify(size: Size, extents: Extents) -> Size:
                 whole = simplify(whole, {**extents, row: rows})
                 return substitute(whole, {row: Dim.named(var) + start})
 
-    def resolve(atom: Atom) -> Size:
+    def resolve(atom: Atom) -> Size | None:
         if isinstance(atom, str):
-            return Dim.named(atom)
+            return None
         a, b = simplify(atom.a, extents), simplify(atom.b, extents)
         if atom.kind in ("floordiv", "mod"):
             whole, rest = split(a, b)

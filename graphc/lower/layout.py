@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from graphc.bounds import column_panel, row_panel
-from graphc.graph import Computed, Graph, Node, View, apply, rebuild
+from graphc.graph import Computed, Graph, Node, View, apply, rebuild, walk
 from graphc.lower.panels import copied, packed
 from graphc.lower.steps import lies
 from graphc.lower.tiling import TILED, UNKNOWN, Tiling, block_of, count, is_tiled, sizes_of
@@ -152,7 +152,9 @@ def lay_out(graph: Graph, tiles: Tiles, steady: Collection[Node] = ()) -> Graph:
 
 def is_made_of(node: Node, inputs: Collection[Node]) -> bool:
     """Whether all that it is made of are these inputs, or some of them."""
-    leaves = [x for x in Graph("", (), (node,), ("",)).nodes if x.op is INPUT]
+    if not inputs:
+        return False
+    leaves = [x for x in walk((node,)) if x.op is INPUT]
     return bool(leaves) and all(x in inputs for x in leaves)
 
 
