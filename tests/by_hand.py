@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from graphc.loops import Argument, Program
 from graphc.types import Size, TensorType, float32, float64
+from graphc.units import Common
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Unit:
     declarations: str
     source: str
     header: str
+    common: tuple[Common, ...] = ()
 
 
 Typed = tuple[str, TensorType]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,6 +27,7 @@ from graphc.build.cache import (
     work_folder,
 )
 from graphc.build.callers import begin, caller, introduce
+from graphc.build.common import Common, provide, without
 from graphc.build.compiler import (
     FLAGS,
     LARGE_FLAGS,
@@ -70,7 +71,7 @@ __all__ = [
     "write_atomically",
 ]
 
-FORMAT = "2"
+FORMAT = "3"
 """Part of every key: a change of what this file does with its inputs raises it."""
 
 
@@ -85,6 +86,8 @@ class Unit(Protocol):
     def header(self) -> str: ...
     @property
     def declarations(self) -> str: ...
+    @property
+    def common(self) -> Sequence[Common]: ...
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ def _obtain(unit: Unit, binding: Binding, options: Options, compile: Compile, ro
     limit = limit_bytes()
     with work_folder(folder) as work:
         _write(work / f"{unit.name}.h", unit.header)
-        _write(work / f"{unit.name}.c", unit.source)
+        _write(work / f"{unit.name}.c", without(unit.source, unit.common))
         built = _with_known_flags(unit, binding, options, compile, compiler, work, folder)
         return store(folder, asked, compiler.key, built, limit)
 
@@ -254,13 +257,20 @@ def _with_known_flags(
         return built
 
 
+def _objects(unit: Unit, compiler: Compiler, flags: tuple[str, ...], work: Path) -> tuple[str, ...]:
+    """Of the unit's common functions, made with those of the flags that concern them."""
+    own = tuple(flag for flag in flags if flag not in (*LARGE_FLAGS, OPENMP_FLAG))
+    return provide(unit.common, compiler, (*own, *user_flags()), work)
+
+
 def _compile(
     unit: Unit, binding: Binding, compiler: Compiler, flags: tuple[str, ...], work: Path
 ) -> Path:
     """The kernel and its adapter, in one run of the compiler."""
+    objects = _objects(unit, compiler, flags, work)
     _write(work / "adapter.c", binding.text())
     built = work / f"kernel{SUFFIX}"
-    files = ("adapter.c", "-o", built.name, "-lm")
+    files = ("adapter.c", *objects, "-o", built.name, "-lm")
     run = (*flags, *user_flags(), "-fPIC", *LINK_FLAGS, *files)
     finish(start(compiler, run, work), f"{unit.name}.c")
     return built
@@ -282,10 +292,11 @@ def _compile_cffi(
     ffi.cdef(unit.declarations)
     preamble = f'#include "{unit.name}.h"'
     make_c_source(ffi, _cffi_name(unit.name), preamble, str(work / "wrapper.c"))
+    objects = _objects(unit, compiler, flags, work)
     finish(kernel, f"{unit.name}.c")
     built = work / f"module{SUFFIX}"
     openmp = (OPENMP_FLAG,) if OPENMP_FLAG in flags else ()
-    files = ("wrapper.c", "kernel.o", "-o", built.name, *openmp, "-lm")
+    files = ("wrapper.c", "kernel.o", *objects, "-o", built.name, *openmp, "-lm")
     run = (*WRAPPER_FLAGS, "-fPIC", *include_flags(np.get_include()), *LINK_FLAGS, *files)
     finish(start(compiler, run, work), f"the wrapper of {unit.name}")
     return built

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 else:
     tempfile = Later("tempfile")
 
-SUFFIX, PROGRAM = ".so", ".program"
+SUFFIX, PROGRAM, OBJECT = ".so", ".program", ".o"
+KINDS = (SUFFIX, PROGRAM, OBJECT)
 DEFAULT_BYTES = 512 << 20
 ABANDONED = 3600.0
 """Seconds after which a temporary folder belongs to nobody."""
@@ -162,11 +163,11 @@ def make_room(folder: Path, limit: int, kept: Path) -> None:
 
 
 def modules(folder: Path) -> Iterator[Path]:
-    """Every finished library. Folders of other processes may vanish meanwhile."""
+    """Every finished file. Folders of other processes may vanish meanwhile."""
     for place in list(folder.iterdir()):
         if not place.name.startswith("tmp-"):
             with suppress(OSError):
-                yield from [path for path in place.iterdir() if path.suffix in (SUFFIX, PROGRAM)]
+                yield from [path for path in place.iterdir() if path.suffix in KINDS]
 
 
 @contextmanager

@@ -107,6 +107,8 @@ CALLS: dict[str, tuple[str, ...]] = {
 }
 """Every helper and those it calls, of its own dtype unless a suffix says otherwise, in the order
 of their definitions."""
+COMMON = frozenset(("transpose", "contract", "contract_taps", "contract_dots"))
+"""Those that are worth to be compiled once for all units."""
 VECTOR = frozenset(
     (
         "exp", "exp2", "expm1", "log", "log2", "log10", "log1p",

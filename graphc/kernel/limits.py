@@ -17,6 +17,7 @@ from graphc.loops import Argument, Program
 from graphc.options import Options
 from graphc.resources import render, template_folder
 from graphc.types import float64, int64
+from graphc.units import CUnit
 
 NAME = "graphc_machine"
 BYTES = (24 << 10, 192 << 10, 1536 << 10, 12 << 20, 96 << 20)
@@ -36,21 +37,13 @@ class Limits:
         return float(np.interp(np.log(max(size, 1)), np.log(BYTES), self.bandwidth))
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    name: str
-    source: str
-    header: str
-    declarations: str
-
-
-def unit() -> _Unit:
+def unit() -> CUnit:
     """The C that measures."""
     declared = (
         f"void {NAME}(const int64_t *bytes, double *flops, double *bandwidth, void *workspace);"
     )
     source = render("machine.c", sizes=len(BYTES))
-    return _Unit(NAME, source, f"#include <stdint.h>\n{declared}\n", declared)
+    return CUnit(NAME, declared, source, f"#include <stdint.h>\n{declared}\n")
 
 
 def program() -> Program:
