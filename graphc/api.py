@@ -21,6 +21,7 @@ from graphc import graph as core
 from graphc.digest import digest
 from graphc.donation import Donate
 from graphc.errors import ArgumentError, DrawError, TraceError
+from graphc.garbage import seldom
 from graphc.interpreted import Interpreted
 from graphc.kernel import Flatten, Kernel, Unflatten
 from graphc.later import Later
@@ -280,11 +281,10 @@ def compile(
     options = _options(target, trap_nans, optimize, bytes_of(memory), threads)
     if options.optimize:
         build.begin()
-    graph = _graph_of(fn, args, kwargs, name)
-    options = replace(options, donated=_donated(graph, donate))
-    if tune is not False and options.optimize:
-        options = _tuned(graph, options, (args, kwargs), {} if tune is True else tune)
-    return _kernel(graph, options)
+    with seldom():
+        graph = _graph_of(fn, args, kwargs, name)
+        options = replace(options, donated=_donated(graph, donate))
+        return _kernel(graph, _tuned(graph, options, (args, kwargs), tune))
 
 
 def options_for(
@@ -321,14 +321,15 @@ def _tuned(
     graph: core.Graph,
     options: Options,
     given: tuple[tuple[Any, ...], dict[str, Any]],
-    sizes: Mapping[str, int],
+    tune: bool | Mapping[str, int],
 ) -> Options:
     """The options with the variant that is fastest on the examples; a graph has types alone."""
+    if tune is False or not options.optimize:
+        return options
     args, kwargs = given
     leaves, _ = trees.flatten((args, {key: kwargs[key] for key in sorted(kwargs)}))
-    make = functools.partial(_made, graph)
-    types = leaves or [x.type for x in graph.inputs]
-    return tuned(graph, _shown(graph), options, make, types, sizes)
+    types, sizes = leaves or [x.type for x in graph.inputs], {} if tune is True else tune
+    return tuned(graph, _shown(graph), options, functools.partial(_made, graph), types, sizes)
 
 
 def _graph_of(

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "graphc"
 
 # A unit is the first path component below graphc/: a file, or a folder. No exceptions.
 FLOORS = (
-    ("errors", "order", "later", "units", "timing", "packing", "frozen"),
+    ("errors", "order", "later", "units", "timing", "packing", "frozen", "garbage"),
     ("sizes", "attributes", "options"),
     ("substitution",),
     ("types", "trees", "resources"),
