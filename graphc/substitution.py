@@ -16,11 +16,14 @@ def map_atoms(size: Size, fn: Callable[[Atom], Size | None]) -> Size:
     total: dict[Monomial, int] = {}
     for monomial, coefficient in size.terms:
         images = [fn(atom) for atom in monomial]
-        stays = tuple(atom for atom, x in zip(monomial, images, strict=True) if x is None)
-        product: Size = Dim.of({stays: coefficient})
-        for x in images:
-            if x is not None:
-                product = product * x
+        changed = [x for x in images if x is not None]
+        if not changed:
+            total[monomial] = total.get(monomial, 0) + coefficient
+            continue
+        stays = tuple([atom for atom, x in zip(monomial, images, strict=True) if x is None])
+        product = Dim.of({stays: coefficient})
+        for x in changed:
+            product = product * x
         for m, c in terms_of(product):
             total[m] = total.get(m, 0) + c
     return Dim.of(total)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from graphc.bounds import column_panel, row_panel, widest_vector
 from graphc.frozen import dataclass
@@ -39,6 +40,14 @@ def steps_of(
 
     `unit`: neighbours across must lie side by side.
     """
+    return _steps_of(flat, across, width, tuple(extents.items()), unit)
+
+
+@lru_cache(1024)  # several ask it of one product, and layers have products alike
+def _steps_of(
+    flat: Size, across: str, width: int, known: tuple[tuple[str, Size], ...], unit: bool
+) -> Steps | None:
+    extents = dict(known)
     whole = linear(simplify(flat, extents), (across, TERMS))
     if whole is not None and not (unit and extents.get(across) != 1 and whole[1] != 1):
         return Steps(whole[0], whole[1], whole[2], None)
