@@ -47,8 +47,9 @@ def _memories(functions: Sequence[Function], body: Body, memory: Memory) -> dict
         for call, outer in calls[function.name]:
             names = dict(zip(function.parameters, call.arguments, strict=True))
             for a, b in combinations(function.arrays, 2):
-                if not outer.are_apart(names[a], names[b]):
-                    near |= {(a, b), (b, a)}
+                if outer.are_apart(names[a], names[b]):
+                    continue
+                near |= {(a, b), (b, a)}
                 if outer.may_meet(names[a], names[b]):
                     met |= {(a, b), (b, a)}
         found[function.name] = Memory({}, frozenset(near), frozenset(met))

@@ -189,11 +189,12 @@ class _Finder:
             bound |= x.binds | x.inner
             assigned |= x.assigns
             weight += x.weight
-            free.update(name for name in x.names if name not in bound)
+            free.update(set(x.names).difference(bound))
             if len(free) > MOST_PARAMETERS:
                 break
             for run, shape in ((a, x), (b, y)):
-                last = max([last, *(run.where.last[name] - run.start for name in shape.binds)])
+                for name in shape.binds:
+                    last = max(last, run.where.last[name] - run.start)
             loops = loops or x.loops
             if loops and last <= k and assigned <= bound:
                 best, total = k + 1, weight

@@ -39,10 +39,9 @@ def is_local(reader: Placed, access: Access, spot: Placed) -> bool:
     long = [(d, axis) for d, axis in enumerate(spot.domain.output) if extents[axis] != 1]
     if not all(axis in spot.held for _, axis in long):
         return False
-    own = {Dim.named(axis_name(axis)): at for axis, at in reader.bound.items()}
     for dimension, axis in long:
         index = access.index[dimension]
-        if not isinstance(index, Dim) or own.get(index) != spot.bound[axis]:
+        if not isinstance(index, Dim) or reader.named.get(index) != spot.bound[axis]:
             return False
     return True
 

@@ -98,6 +98,8 @@ class Placed:
     axes: tuple[int, ...]
     bound: dict[int, Size] = field(init=False)
     """The index along each axis that has a loop: inside blocks, once it is that of an element."""
+    named: dict[Size, Size] = field(init=False)
+    """The same by the axis' name as an index."""
     ready: int = field(init=False)
     """How many loops of the path surround the finished value: those outside the first summed
     axis."""
@@ -106,6 +108,7 @@ class Placed:
 
     def __post_init__(self) -> None:
         self.bound = self.settled(len(self.path))
+        self.named = {Dim.named(axis_name(axis)): at for axis, at in self.bound.items()}
         reduced = self.domain.reduced
         summed = (depth for depth, axis in enumerate(self.axes) if axis in reduced)
         self.ready = next(summed, len(self.path))

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from graphc.bounds import largest, smallest
 from graphc.loops import If, Loop, Once, Store
-from graphc.lower.memory.tree import Access, Block, Item, is_renewed, locals_of, touching
+from graphc.lower.memory.tree import Access, Block, Item, is_renewed, touching
 from graphc.types import Dim, Size, at_most, names, substitute
 
 
@@ -47,11 +47,10 @@ def _is_apart(item: Item, loop: Loop, old: str, new: str) -> bool:
     only the block of places [step*i, step*(i + 1)) from a common start on."""
     if loop.extent == 1:
         return True
-    made = locals_of(item)
     start: Size | None = None
     common: Size | None = None
     for access in (*item.accesses[old], *item.accesses[new]):
-        found = None if _is_data(access, made) else _step(access, loop)
+        found = None if _is_data(access, item.locals) else _step(access, loop)
         if found is None:
             return False
         step, rest = found

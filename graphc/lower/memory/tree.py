@@ -19,7 +19,6 @@ from graphc.loops import (
     While,
     bodies,
     parts,
-    statements,
     values,
 )
 from graphc.types import Size, names
@@ -47,6 +46,12 @@ class Item:
     blocks: tuple[tuple[Item, ...], ...] = ()
     accesses: dict[str, list[Access]] = field(default_factory=dict)
     """Of each array: what this statement and those inside do with it, in order."""
+    locals: set[str] = field(default_factory=set)
+    """Those that this statement and those inside set,"""
+    declared: set[str] = field(default_factory=set)
+    """that they declare to change them,"""
+    assigned: set[str] = field(default_factory=set)
+    """and that they change."""
 
 
 Block = Sequence[Item]
@@ -77,6 +82,12 @@ def _block(
         number += 1
         for access in _own(stmt, loops):
             item.accesses.setdefault(access.array, []).append(access)
+        if isinstance(stmt, Let | Declare | Assign):
+            item.locals.add(stmt.name)
+        if isinstance(stmt, Declare):
+            item.declared.add(stmt.name)
+        elif isinstance(stmt, Assign):
+            item.assigned.add(stmt.name)
         blocks = []
         inside = bodies(stmt)
         if isinstance(stmt, While):  # its test runs before its body, round by round
@@ -88,6 +99,9 @@ def _block(
             for child in block:
                 for array, found in child.accesses.items():
                     item.accesses.setdefault(array, []).extend(found)
+                item.locals |= child.locals
+                item.declared |= child.declared
+                item.assigned |= child.assigned
         item.blocks, item.last = tuple(blocks), number - 1
         items.append(item)
     return tuple(items), number
@@ -128,21 +142,12 @@ def is_renewed(item: Item, array: str) -> bool:
     if not first.writes or first.index is None:
         return False
     changing = {item.stmt.var} if isinstance(item.stmt, Loop) else set()
-    made = locals_of(item)
-    if not made.isdisjoint(names(first.index)):
+    if not item.locals.isdisjoint(names(first.index)):
         return False
-    kept = {x.name for x in statements((item.stmt,)) if isinstance(x, Assign)}
-    kept -= {x.name for x in statements((item.stmt,)) if isinstance(x, Declare)}
-    changing |= kept  # locals that carry something from round to round
+    changing |= item.assigned - item.declared  # locals that carry something from round to round
     sizes = [a.index for a in accesses if a.index is not None]
     sizes += [loop.extent for a in accesses for loop in a.loops if loop is not item.stmt]
     return not any(name in changing for size in sizes for name in names(size))
-
-
-def locals_of(item: Item) -> set[str]:
-    """The locals that a statement and those inside it set."""
-    stmts = statements((item.stmt,))
-    return {x.name for x in stmts if isinstance(x, Let | Declare | Assign)}
 
 
 def life(block: Block, array: str) -> tuple[int, int]:
