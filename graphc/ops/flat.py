@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from graphc.graph import Index, Node
 from graphc.types import Shape, Size, floordiv, matching, mod, strides
 
@@ -11,7 +13,11 @@ SHORT_TILE = 8
 def reshape_index(at: Index, node: Node) -> Index:
     """Through the flat position; unit dimensions that come or go need no arithmetic, and tiles put
     side by side, or cut, only that of their own axes."""
-    source, target = node.operands[0].shape, node.shape
+    return _flat_index(at, node.operands[0].shape, node.shape)
+
+
+@lru_cache(1 << 12)  # of one reshape several steps of lowering ask it
+def _flat_index(at: Index, source: Shape, target: Shape) -> Index:
     if [s for s in source if s != 1] == [s for s in target if s != 1]:
         kept = iter([i for i, size in zip(at, target, strict=True) if size != 1])
         return tuple(0 if size == 1 else next(kept) for size in source)
