@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import field, replace
 from math import inf, prod
 
 from graphc.accesses import Access, accesses, arms, joined, step_of
 from graphc.bounds import largest, smallest
+from graphc.frozen import dataclass
 from graphc.loops import Buffer, Comment, Contract, Literal, Loop, Matrix, Program, Stmt, Store
 from graphc.lower.parallel import has_many
 from graphc.lower.rewriting import Rewriting
@@ -34,6 +35,8 @@ def stream(program: Program, loop_names: Sequence[str], *, nested: bool = False)
         nested: only within loops that then are dealt out to threads.
     """
     buffers = {b.name: b for b in program.buffers if not b.home}
+    if not any(map(_is_large, buffers.values())):
+        return program
     own = {*buffers, *(a.name for a in program.outputs if not a.home)}
     touched = Counter(access.buffer for access in accesses(program.body))
     streamer = _Streamer(tuple(loop_names), buffers, frozenset(own), touched, nested)
@@ -109,6 +112,14 @@ class _Streamer:
     touched: Mapping[str, int]
     """How often the program touches each array."""
     nested: bool
+    known: dict[int, tuple[Stmt, Counter[str]]] = field(default_factory=dict)
+    """How often a statement does, by its id; it is kept, so that no other gets the id."""
+
+    def touches(self, stmt: Stmt) -> Counter[str]:
+        """How often a statement touches each array."""
+        if id(stmt) not in self.known:
+            self.known[id(stmt)] = stmt, Counter(a.buffer for a in accesses((stmt,)))
+        return self.known[id(stmt)][1]
 
     def body(self, body: tuple[Stmt, ...], around: frozenset[str]) -> tuple[Stmt, ...]:
         """The statements; `around` are the variables of the loops around them."""
@@ -117,8 +128,9 @@ class _Streamer:
         while waiting:
             stmt = waiting.pop(0)
             if isinstance(stmt, Loop):
-                for array in dict.fromkeys(a.buffer for a in accesses((stmt,)) if a.write):
-                    users = [x for x in waiting if _touches(x, array)]
+                written = dict.fromkeys(a.buffer for a in accesses((stmt,)) if a.write)
+                for array in [x for x in written if x in self.buffers]:
+                    users = [x for x in waiting if array in self.touches(x)]
                     streamed = self.streamed(stmt, array, users, waiting, around)
                     if streamed is not None:
                         cleared, stmt = streamed
@@ -140,13 +152,12 @@ class _Streamer:
     ) -> tuple[list[Stmt], Loop] | None:
         """What clears the results, and the loop with the products in it that use the array; None
         where that cannot be, or does not pay."""
-        buffer, window = self.buffers.get(array), _window(loop, array)
-        if buffer is None or window is None or not users or (self.nested and not around):
+        buffer = self.buffers[array]
+        if not users or not _is_large(buffer) or (self.nested and not around):
             return None
-        size = product(buffer.shape)
-        large = not isinstance(size, int) or size * buffer.dtype.bytes >= LARGE
-        everywhere = sum(a.buffer == array for a in accesses((loop, *users)))
-        if not large or everywhere != self.touched[array]:
+        everywhere = sum(self.touches(x)[array] for x in (loop, *users))
+        window = _window(loop, array) if everywhere == self.touched[array] else None
+        if window is None:
             return None
         free = [x for x in self.loop_names if x not in around and x != loop.var]
         cleared: list[Stmt] = []
@@ -176,10 +187,10 @@ class _Streamer:
         """Whether the product may be made in the loop, before these statements."""
         into = stmt.into.buffer
         read = {stmt.left.buffer, stmt.right.buffer}
-        if into not in self.own or into in read or _touches(loop, into):
+        if into not in self.own or into in read or into in self.touches(loop):
             return False
         written = {a.buffer for a in accesses(before) if a.write}
-        return written.isdisjoint(read) and not any(_touches(x, into) for x in before)
+        return written.isdisjoint(read) and not any(into in self.touches(x) for x in before)
 
 
 def _comments(body: Sequence[Stmt], stmt: Stmt) -> list[Stmt]:
@@ -195,8 +206,9 @@ def _comments(body: Sequence[Stmt], stmt: Stmt) -> list[Stmt]:
 # --- which elements -----------------------------------------------------------------------------
 
 
-def _touches(stmt: Stmt, array: str) -> bool:
-    return any(a.buffer == array for a in accesses((stmt,)))
+def _is_large(buffer: Buffer) -> bool:
+    size = product(buffer.shape)
+    return not isinstance(size, int) or size * buffer.dtype.bytes >= LARGE
 
 
 def _window(loop: Loop, array: str) -> int | None:
