@@ -151,7 +151,8 @@ class Graph(core.Graph):
     @property
     def plain(self) -> core.Graph:
         """The same without trees, for functions that make graphs of graphs."""
-        return core.Graph(self.name, self.inputs, self.outputs, self.output_names, self.doc)
+        told = (self.name, self.inputs, self.outputs, self.output_names, self.doc)
+        return core.Graph(*told).walked(self.nodes)
 
     def _with(self, graph: core.Graph, out_tree: Any) -> Graph:
         return public(graph, self.in_tree, out_tree, self.shown)
@@ -185,16 +186,8 @@ def _root(shown: str) -> str:
 
 def public(graph: core.Graph, in_tree: Any, out_tree: Any, shown: tuple[str, ...]) -> Graph:
     """The graph with the trees of its arguments and result."""
-    return Graph(
-        graph.name,
-        graph.inputs,
-        graph.outputs,
-        graph.output_names,
-        graph.doc,
-        in_tree,
-        out_tree,
-        shown,
-    )
+    told = (graph.name, graph.inputs, graph.outputs, graph.output_names, graph.doc)
+    return Graph(*told, in_tree, out_tree, shown).walked(graph.nodes)
 
 
 def trace(fn: Callable[..., Any], *args: Any, name: str | None = None, **kwargs: Any) -> Graph:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from functools import cached_property
-from typing import Union
+from typing import Self, Union
 
 from graphc.attributes import Array as Array
 from graphc.attributes import Constant as Constant
@@ -289,6 +289,11 @@ class Graph:
     def nodes(self) -> tuple[Node, ...]:
         """Every node the inputs and outputs reach, operands first, in the user's order."""
         return tuple(walk((*self.inputs, *self.outputs)))
+
+    def walked(self, nodes: tuple[Node, ...]) -> Self:
+        """This graph, of which another has found these nodes already, or those they come from."""
+        self.__dict__["nodes"] = nodes
+        return self
 
     @property
     def dims(self) -> tuple[str, ...]:

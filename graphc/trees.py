@@ -109,6 +109,8 @@ def _ascii(letter: str) -> str:
 
 def identifier(text: str) -> str:
     """The text as an ASCII identifier: ``μ`` is mu, what no identifier can hold an underscore."""
-    plain = "".join(map(_ascii, unicodedata.normalize("NFKD", text)))
+    plain = text
+    if not text.isascii():
+        plain = "".join(map(_ascii, unicodedata.normalize("NFKD", text)))
     name = re.sub(r"\W+", "_", plain, flags=re.ASCII).strip("_")
     return f"v_{name}" if not name or name[0].isdigit() else name

@@ -10,12 +10,14 @@ import threading
 import types
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import graphc
 from graphc.errors import ArgumentError, TraceError
+from graphc.graph import walk
 
 Pair = namedtuple("Pair", "left right")
 
@@ -416,3 +418,15 @@ def test_a_graph_is_written_in_latex() -> None:
     assert "w_{13}" in text
     assert text.count("&=") == 6
     assert "&=" in graphc.trace(linear, *LINEAR).grad("params").latex()
+
+
+def test_a_traced_graph_has_the_nodes_that_a_walk_finds() -> None:
+    def loss(x: Any, w: Any) -> Any:
+        y = np.tanh(x @ w)
+        return (y * y).sum()
+
+    gradient = graphc.value_and_grad(loss, argnums=1)
+    for fn in (loss, gradient):
+        graph = graphc.trace(fn, graphc.float32["n", 4], graphc.float32[4, 3])
+        found = tuple(walk((*graph.inputs, *graph.outputs)))
+        assert graph.nodes == graph.plain.nodes == found

@@ -160,6 +160,8 @@ LONG = 10_000
 
 
 def _warn_if_long(graph: Graph) -> None:
+    if len(graph.nodes) <= LONG:
+        return
     lines = Counter(node.source for node in graph.nodes if node.source)
     if lines.total() > LONG:
         source, count = lines.most_common(1)[0]
@@ -231,7 +233,8 @@ def named(
         )
         called_already.add(name)
         output_names.append(name)
-    return replace(graph, outputs=outputs, output_names=tuple(output_names))
+    result = replace(graph, outputs=outputs, output_names=tuple(output_names))
+    return result.walked(tuple(image[x] for x in nodes))
 
 
 def called(graph: Graph, output_names: Sequence[str]) -> Graph:
