@@ -111,12 +111,17 @@ def _placed(
     # One thread tells of a trap, and copies for threads would not fit a budget.
     if options.threads is None or program.trap or options.memory is not None:
         program = leave_out_zeros(stream(program, loop_names))
-        program = drop_unused(split_at_diagonals(program, names))
-        program = leave_out_columns(program)
+        program = leave_out_columns(_split(program, names, nested=False))
         return flatten(place(program, names, loop_names, options.memory))
     program = leave_out_zeros(stream(program, loop_names, nested=True))
-    program = drop_unused(split_at_diagonals(program, names, nested=True))
-    return parallelise(leave_out_columns(program), options.threads, names, loop_names)
+    program = leave_out_columns(_split(program, names, nested=True))
+    return parallelise(program, options.threads, names, loop_names)
+
+
+def _split(program: Program, names: Names, *, nested: bool) -> Program:
+    """The program with loops split at diagonals, without what then nothing reads."""
+    split = split_at_diagonals(program, names, nested=nested)
+    return program if split.body == program.body else drop_unused(split)
 
 
 def _arguments(

@@ -79,10 +79,10 @@ class _Row:
         """The statements of one row."""
         for stmt in body:
             start = self.diagonal(stmt) if isinstance(stmt, Loop) else None
-            written = {a.buffer for a in accesses((stmt,)) if a.write}
             if start is None or not isinstance(stmt, Loop):
-                for array in written & self.filled.keys():
-                    del self.filled[array]
+                if self.filled:
+                    for array in {a.buffer for a in accesses((stmt,)) if a.write}:
+                        self.filled.pop(array, None)
                 yield stmt
                 continue
             length = stmt.extent - start

@@ -26,9 +26,11 @@ def leave_out_columns(program: Program) -> Program:
 
 
 def _needed(body: tuple[Stmt, ...], own: set[str], touched: Counter[str]) -> Iterator[Stmt]:
+    inside: list[Access] = []
     for stmt in body:
         if isinstance(stmt, Contract) and stmt.into.buffer in own and not stmt.add:
-            found = [a for a in accesses(body) if a.buffer == stmt.into.buffer]
+            inside = inside or accesses(body)
+            found = [a for a in inside if a.buffer == stmt.into.buffer]
             reads = [a for a in found if not a.write]
             if len(found) == touched[stmt.into.buffer] == len(reads) + 1:
                 ends = {_end(a, stmt) for a in reads}
