@@ -41,10 +41,11 @@ CALLS: dict[str, tuple[str, ...]] = {
     "whole": (),
     "power_of_two": ("bits",),
     "significand": ("bits",),
-    "turned": ("muladd", "whole", "bits"),
+    "sin_reduced": ("muladd",),
+    "less_turns": (),
     "residue": ("muladd",),
-    "sin": ("turned", "residue", "whole"),
-    "cos": ("turned", "residue", "whole"),
+    "sin": ("sin_reduced", "less_turns", "bits"),
+    "cos": ("sin_reduced", "less_turns", "bits"),
     "tan": ("muladd", "whole", "residue"),
     "expm1_reduced": ("muladd",),
     "exp_reduced": ("muladd", "expm1_reduced"),
@@ -120,8 +121,6 @@ VECTOR = frozenset(
 """Functions of <math.h> that a loop calls by a polynomial of the unit's own instead: compilers
 vectorise it, and the loop around it. Within 2 ulp; sigmoid within 3."""
 OTHERWISE: dict[Key, tuple[str, ...]] = {
-    ("sin", "f32"): ("turned", "muladd_f64", "whole_f64"),
-    ("cos", "f32"): ("turned", "muladd_f64", "whole_f64"),
     ("exp2", "f32"): SCALED,
     ("exp_reduced", "f32"): ("muladd",),
     ("erf", "f32"): ("exp_near",),

@@ -1,60 +1,95 @@
-/*% if helper == "turned" and suffix == "f32" %*/
-/* sin(r + k pi / 2), |r| <= pi / 4: sin(r) or cos(r), and the sign, as the last bits of k say. */
-static ${ inline } float turned_f32(float r, float k)
+/*% if helper == "sin_reduced" %*/
+/* sin(r + e), |r| <= pi / 2, e being what r could not hold: r + r (c z + z^2 p(z)), z = r^2. */
+static ${ inline } ${ T } sin_reduced_${ suffix }(${ T } r, ${ T } e)
 {
-    const float z = r * r;
-    const float s = muladd_f32(muladd_f32(-0.00019518095f, z, 0.008332188f), z, -0.16666655f);
-    const float c = muladd_f32(muladd_f32(2.4432327e-05f, z, -0.001388731f), z, 0.041666646f);
-    const float sine = muladd_f32(s, r * z, r);
-    const float cosine = muladd_f32(c, z * z, muladd_f32(z, -0.5f, 1));
-    const float y = 2 * whole_f32(0.5f * k) == k ? sine : cosine;
-    return of_bits_f32(bits_f32(y) ^ (bits_f32(k + 0x1.8p23f) << 30 & 0x80000000));
+    const ${ T } z = r * r;
+/*% if f %*/
+    float p = -2.4978831e-08f;
+    p = muladd_f32(p, z, 2.7601e-06f);
+    p = muladd_f32(p, z, -0.00019842692f);
+    p = muladd_f32(p, z, 0.008333349f);
+    const float w = muladd_f32(z, -0.16666667f, p * (z * z));
+/*% else %*/
+    double p = 2.714801351264459e-15;
+    p = muladd_f64(p, z, -7.642401122759194e-13);
+    p = muladd_f64(p, z, 1.6058917976272562e-10);
+    p = muladd_f64(p, z, -2.5052106470736892e-08);
+    p = muladd_f64(p, z, 2.7557319207266093e-06);
+    p = muladd_f64(p, z, -0.00019841269841191516);
+    p = muladd_f64(p, z, 0.008333333333333168);
+    const double w = muladd_f64(z, -0.16666666666666666, p * (z * z));
+/*% endif %*/
+    return r + muladd_${ suffix }(w, r, e);
 }
 
-/*% elif helper == "turned" %*/
-/* sin(r + e + k pi / 2), |r| <= pi / 4: sin or cos, and the sign, as the last bits of k say. */
-static ${ inline } double turned_f64(double r, double e, double k)
+/*% elif helper == "less_turns" and suffix == "f32" %*/
+/* x - k pi, |x| <= 2^20, and what that could not hold: pi in parts rounded down, so that -0 stays;
+ * the first difference is exact. Without fused multiply-adds in double. */
+static ${ inline } float less_turns_f32(float x, float k)
 {
-    const double z = r * r;
-    double s = 1.5895430684031213e-10;
-    s = muladd_f64(s, z, -2.5050734354358115e-08);
-    s = muladd_f64(s, z, 2.7557313538363886e-06);
-    s = muladd_f64(s, z, -0.00019841269829358322);
-    s = muladd_f64(s, z, 0.00833333333332184);
-    s = muladd_f64(s, z, -0.1666666666666663);
-    double c = -1.1358682535350459e-11;
-    c = muladd_f64(c, z, 2.0875704259235746e-09);
-    c = muladd_f64(c, z, -2.755731421001762e-07);
-    c = muladd_f64(c, z, 2.4801587288983587e-05);
-    c = muladd_f64(c, z, -0.0013888888888873325);
-    c = muladd_f64(c, z, 0.041666666666666595);
-    const double sine = r + muladd_f64(s, r * z, e);
-    const double half = 0.5 * z;
-    const double cosine = 1 - (half - muladd_f64(c, z * z, -r * e));
-    const double y = 2 * whole_f64(0.5 * k) == k ? sine : cosine;
-    return of_bits_f64(bits_f64(y) ^ (bits_f64(k + 0x1.8p52) << 62 & 0x8000000000000000));
+#if defined(__FMA__) || defined(__aarch64__)
+    const float a = fmaf(k, -3.1415925f, x);
+    return fmaf(k, -1.5099579e-07f, a);
+#else
+    const double a = (double)x - (double)k * 3.1415926534682512;
+    return (float)(a - (double)k * 1.2154201012607932e-10);
+#endif
 }
 
-/*% elif helper == "sin" and suffix == "f32" %*/
-/* sin(x), |x| <= 2^20: x = r + k pi / 2, r found in double. */
-static ${ inline } float sin_f32(float x)
+static ${ inline } float turns_rest_f32(float k)
 {
-    const double wide = (double)x;
-    const double k = whole_f64(wide * 0.6366197723675814);
-    const double a = muladd_f64(k, -1.5707963267341256, wide);
-    const double r = muladd_f64(k, -6.077100506506192e-11, a);
-    return x == 0 ? x : turned_f32((float)r, (float)k);
+#if defined(__FMA__) || defined(__aarch64__)
+    return k * -1.0780605e-14f;
+#else
+    return k * -4.0445325e-21f;
+#endif
 }
 
-/*% elif helper == "cos" and suffix == "f32" %*/
-/* cos(x), |x| <= 2^20: x = r + k pi / 2, r found in double. */
-static ${ inline } float cos_f32(float x)
+/*% elif helper == "less_turns" %*/
+/* x - k pi, |x| <= 2^20, and what that could not hold: pi in parts rounded down, so that -0 stays;
+ * the first difference is exact. Without fused multiply-adds the parts have 33 bits and exact
+ * products, and c is what b lost. */
+static ${ inline } double less_turns_f64(double x, double k)
 {
-    const double wide = (double)x;
-    const double k = whole_f64(wide * 0.6366197723675814);
-    const double a = muladd_f64(k, -1.5707963267341256, wide);
-    const double r = muladd_f64(k, -6.077100506506192e-11, a);
-    return turned_f32((float)r, (float)k + 1);
+#if defined(__FMA__) || defined(__aarch64__)
+    const double a = fma(k, -3.141592653589793, x);
+    return fma(k, -1.224646799147353e-16, a);
+#else
+    const double a = x - k * 3.1415926534682512;
+    const double b = a - k * 1.2154201012607932e-10;
+    const double c = k * 4.044532497422333e-21 - ((a - b) - k * 1.2154201012607932e-10);
+    return b - c;
+#endif
+}
+
+static ${ inline } double turns_rest_f64(double k)
+{
+#if defined(__FMA__) || defined(__aarch64__)
+    return k * -2.1657133478438278e-32;
+#else
+    return k * -1.69568553207378e-31;
+#endif
+}
+
+/*% elif helper == "sin" %*/
+/* sin(x), |x| <= 2^20: x = r + k pi, negative if k is odd. */
+static ${ inline } ${ T } sin_${ suffix }(${ T } x)
+{
+    const ${ T } m = muladd_${ suffix }(x, ${ "0.318309886f" if f else "0.3183098861837907" }, ${ MAGIC });
+    const ${ T } k = m - ${ MAGIC };
+    const ${ T } y = sin_reduced_${ suffix }(less_turns_${ suffix }(x, k), turns_rest_${ suffix }(k));
+    return of_bits_${ suffix }(bits_${ suffix }(y) ^ bits_${ suffix }(m) << ${ "31" if f else "63" });
+}
+
+/*% elif helper == "cos" %*/
+/* cos(x), |x| <= 2^20: x = r + (j + 1/2) pi, -sin(r) if j is even. */
+static ${ inline } ${ T } cos_${ suffix }(${ T } x)
+{
+/*% set half = "0.5f" if f else "0.5" %*/
+    const ${ T } m = muladd_${ suffix }(x, ${ "0.318309886f" if f else "0.3183098861837907" }, -${ half }) + ${ MAGIC };
+    const ${ T } k = (m - ${ MAGIC }) + ${ half };
+    const ${ T } y = sin_reduced_${ suffix }(less_turns_${ suffix }(x, k), turns_rest_${ suffix }(k));
+    return of_bits_${ suffix }(bits_${ suffix }(y) ^ ~bits_${ suffix }(m) << ${ "31" if f else "63" });
 }
 
 /*% elif helper == "residue" %*/
@@ -73,22 +108,6 @@ static ${ inline } double beyond_f64(double x, double k)
     const double b = a - k * 6.077100506303966e-11;
     const double c = k * 2.0222662487111665e-21 - ((a - b) - k * 6.077100506303966e-11);
     return ((b - residue_f64(x, k)) - c) - k * 8.4784276603689e-32;
-}
-
-/*% elif helper == "sin" %*/
-/* sin(x), |x| <= 2^20: x = r + e + k pi / 2. */
-static ${ inline } double sin_f64(double x)
-{
-    const double k = whole_f64(x * 0.6366197723675814);
-    return x == 0 ? x : turned_f64(residue_f64(x, k), beyond_f64(x, k), k);
-}
-
-/*% elif helper == "cos" %*/
-/* cos(x), |x| <= 2^20: x = r + e + k pi / 2. */
-static ${ inline } double cos_f64(double x)
-{
-    const double k = whole_f64(x * 0.6366197723675814);
-    return turned_f64(residue_f64(x, k), beyond_f64(x, k), k + 1);
 }
 
 /*% elif helper == "tan" %*/
