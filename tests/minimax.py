@@ -78,6 +78,7 @@ def erf_ratio(z: mpf) -> mpf:
 
 
 HALF = mpmath.log(2) / 2 * mpf("1.0002")  # the rounding to a whole number is not exact
+START = mpf(15) / 16  # where the root of erfc is nearly a float
 POLYNOMIALS = {
     "exp": Polynomial(expm1_rest, lambda r: r**2 / mpmath.exp(r), -HALF, HALF, 5, 10),
     "expm1": Polynomial(expm1_rest, lambda r: r**2 / mpmath.expm1(r), -HALF, HALF, 5, 0, {0: 0.5}),
@@ -106,10 +107,10 @@ POLYNOMIALS = {
         lambda z: erf_ratio(z) - 1, lambda z: 1 / erf_ratio(z), TINY, mpf(1), 6, 0
     ),
     "erf from 1 on": Polynomial(
-        lambda a: mpmath.erfc(a) ** 0.25,
-        lambda a: 4 * mpmath.erfc(a) ** 0.75,
-        mpf(1),
-        mpf("3.93"),
+        lambda t: mpmath.erfc(t + START) ** 0.25,
+        lambda t: 4 * mpmath.erfc(t + START) ** 0.75,
+        1 - START,
+        mpf("3.93") - START,
         8,
         0,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 Key = tuple[str, str]
 """A helper and the suffix of its dtype."""
-SCALED = ("muladd", "whole", "power_of_two")
+SCALED = ("muladd", "times_power")
 CALLS: dict[str, tuple[str, ...]] = {
     # templates/helpers.c
     "maximum": (),
@@ -38,8 +38,9 @@ CALLS: dict[str, tuple[str, ...]] = {
     # templates/maths/
     "muladd": (),
     "bits": (),
+    "lesser": ("bits",),
     "whole": (),
-    "power_of_two": ("bits",),
+    "times_power": ("bits",),
     "significand": ("bits",),
     "sin_reduced": ("muladd",),
     "less_turns": (),
@@ -50,12 +51,12 @@ CALLS: dict[str, tuple[str, ...]] = {
     "expm1_reduced": ("muladd",),
     "exp_reduced": ("muladd", "expm1_reduced"),
     "exp": ("exp_reduced", *SCALED),
-    "exp_near": ("exp_reduced", *SCALED),
-    "exp_half": ("exp_reduced", *SCALED),
+    "exp_near": ("exp_reduced", "bits"),
+    "exp_half": ("exp_reduced", "bits"),
     "exp_times": ("expm1_reduced", *SCALED),
     "exp2_sum": SCALED,
     "exp2": ("exp2_sum",),
-    "expm1": SCALED,
+    "expm1": ("muladd", "bits"),
     "log_reduced": ("muladd",),
     "log_outside": ("bits",),
     "log": ("log_reduced", "log_outside"),
@@ -63,7 +64,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "log_base": ("muladd", "significand"),
     "log2": ("log_base",),
     "log10": ("log_base",),
-    "tanh": ("exp_near",),
+    "tanh": ("muladd", "bits"),
     "sinh": ("muladd", "exp_half"),
     "cosh": ("exp_half",),
     "arcsinh": ("log1p",),
@@ -79,7 +80,8 @@ CALLS: dict[str, tuple[str, ...]] = {
     "erf": ("exp_near", "erf_near"),
     "erfc": ("exp_times", "erf_near"),
     "error": (),
-    "sigmoid": ("exp",),
+    "coth_reduced": ("muladd", "bits"),
+    "sigmoid": ("coth_reduced",),
     "softplus": ("exp", "log1p"),
     "logaddexp": ("exp", "log1p"),
     "power": ("muladd", "significand", "error", "exp2_sum"),
@@ -123,9 +125,10 @@ VECTOR = frozenset(
 """Functions of <math.h> that a loop calls by a polynomial of the unit's own instead: compilers
 vectorise it, and the loop around it. Within 2 ulp; sigmoid within 3."""
 OTHERWISE: dict[Key, tuple[str, ...]] = {
+    ("tanh", "f32"): ("muladd", "lesser"),
     ("exp2", "f32"): SCALED,
     ("exp_reduced", "f32"): ("muladd",),
-    ("erf", "f32"): ("exp_near",),
+    ("erf", "f32"): ("muladd", "lesser"),
     ("to_f16", "f64"): ("odd", "to_f16_f32"),
     ("to_bf16", "f64"): ("odd", "to_bf16_f32"),
     ("power", "i32"): ("multiply",),

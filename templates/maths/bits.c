@@ -23,6 +23,14 @@ static ${ inline } ${ T } of_bits_${ suffix }(${ W } bits)
     return both.value;
 }
 
+/*% elif helper == "lesser" %*/
+/* The smaller of a and b >= 0 by their bits, for which compilers have one instruction; b, if a is
+ * nan. */
+static ${ inline } float lesser_f32(float a, float b)
+{
+    return of_bits_f32(bits_f32(a) < bits_f32(b) ? bits_f32(a) : bits_f32(b));
+}
+
 /*% elif helper == "whole" %*/
 /* The nearest whole number, if |x| < ${ "0x1p22" if f else "0x1p51" }: the sum has no bits for a fraction. */
 static ${ inline } ${ T } whole_${ suffix }(${ T } x)
@@ -30,11 +38,14 @@ static ${ inline } ${ T } whole_${ suffix }(${ T } x)
     return (x + ${ MAGIC }) - ${ MAGIC };
 }
 
-/*% elif helper == "power_of_two" %*/
-/* 2 to the k, of a whole k in ${ "-126 .. 127" if f else "-1022 .. 1023" }: the sum ends in the bits of the exponent. */
-static ${ inline } ${ T } power_of_two_${ suffix }(${ T } k)
+/*% elif helper == "times_power" %*/
+/* p 2^k, also where 2^k is no normal number: m is k + ${ MAGIC } + ${ 2 * BIAS }, whose last bits are the sum
+ * of two exponents. */
+static ${ inline } ${ T } times_power_${ suffix }(${ T } p, ${ T } m)
 {
-    return of_bits_${ suffix }(bits_${ suffix }(k + (${ MAGIC } + ${ BIAS })) << ${ DIGITS });
+    const ${ W } half = bits_${ suffix }(m) >> 1;
+    const ${ W } other = bits_${ suffix }(m) - half;
+    return p * of_bits_${ suffix }(half << ${ DIGITS }) * of_bits_${ suffix }(other << ${ DIGITS });
 }
 
 /*% elif helper == "significand" and suffix == "f32" %*/

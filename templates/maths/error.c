@@ -1,25 +1,26 @@
 /*% if helper == "erf" and suffix == "f32" %*/
-/* erf(a) = a + a p(a^2), and from 1 on 1 - exp(-a^2) q(v), v = (a - 2) / (a + 2); a = |x|. */
+/* erf(a) = a + a p(a^2), and from 1 on 1 - q(a - 15/16)^4, which is 1 from 4.1 on; a = |x|. */
 static ${ inline } float erf_f32(float x)
 {
     const float a = fabsf(x);
     const float z = a * a;
-    float p = 7.806903e-05f;
-    p = muladd_f32(p, z, -0.0007997853f);
-    p = muladd_f32(p, z, 0.005187162f);
-    p = muladd_f32(p, z, -0.026853347f);
-    p = muladd_f32(p, z, 0.11283579f);
-    p = muladd_f32(p, z, -0.37612626f);
-    p = muladd_f32(p, z, 0.12837917f);
-    const float c = a > 4 ? 4 : a;
-    const float v = (c - 2) / (c + 2);
-    float q = 0.007199069f;
-    q = muladd_f32(q, v, 0.003722713f);
-    q = muladd_f32(q, v, -0.07898683f);
-    q = muladd_f32(q, v, 0.2416578f);
-    q = muladd_f32(q, v, -0.42718577f);
-    q = muladd_f32(q, v, 0.25539568f);
-    return copysignf(a < 1 ? muladd_f32(p, a, a) : 1 - q * exp_near_f32(-c * c), x);
+    float p = -0.0005619835f;
+    p = muladd_f32(p, z, 0.0049149017f);
+    p = muladd_f32(p, z, -0.026709214f);
+    p = muladd_f32(p, z, 0.112801135f);
+    p = muladd_f32(p, z, -0.3761232f);
+    p = muladd_f32(p, z, 0.12837912f);
+    const float t = lesser_f32(a, 4.19f) - 0.9375f;
+    float q = -0.00015701853f;
+    q = muladd_f32(q, t, 0.001896498f);
+    q = muladd_f32(q, t, -0.006888399f);
+    q = muladd_f32(q, t, -0.0011679818f);
+    q = muladd_f32(q, t, 0.051161617f);
+    q = muladd_f32(q, t, -0.0051881545f);
+    q = muladd_f32(q, t, -0.4154373f);
+    q = muladd_f32(q, t, 0.65574217f);
+    q = q * q;
+    return copysignf(a >= 1 ? muladd_f32(-q, q, 1) : muladd_f32(p, a, a), x);
 }
 
 /*% elif helper == "erf_near" %*/

@@ -42,55 +42,32 @@ static GRAPHC_INLINE double of_bits_f64(uint64_t bits)
     return both.value;
 }
 
-/* The nearest whole number, if |x| < 0x1p51: the sum has no bits for a fraction. */
-static GRAPHC_INLINE double whole_f64(double x)
+/* c = r coth(r / 2) of z = r^2, |r| <= log(2) / 2; exp(r) = (c + r) / (c - r). */
+static GRAPHC_INLINE double coth_reduced_f64(double z)
 {
-    return (x + 0x1.8p52) - 0x1.8p52;
+    double c = 4.138117316310265e-08;
+    c = muladd_f64(c, z, -1.6533901682687386e-06);
+    c = muladd_f64(c, z, 6.613756320945696e-05);
+    c = muladd_f64(c, z, -0.0027777777777013664);
+    c = muladd_f64(c, z, 0.16666666666666602);
+    return muladd_f64(c, z, 2);
 }
 
-/* 2 to the k, of a whole k in -1022 .. 1023: the sum ends in the bits of the exponent. */
-static GRAPHC_INLINE double power_of_two_f64(double k)
-{
-    return of_bits_f64(bits_f64(k + (0x1.8p52 + 1023)) << 52);
-}
-
-/* exp(r) - 1, |r| <= log(2) / 2, to half an ulp of exp(r). */
-static GRAPHC_INLINE double expm1_reduced_f64(double r)
-{
-    double p = 2.5014886098001086e-08;
-    p = muladd_f64(p, r, 2.763079105016091e-07);
-    p = muladd_f64(p, r, 2.755754545875299e-06);
-    p = muladd_f64(p, r, 2.480149166131696e-05);
-    p = muladd_f64(p, r, 0.00019841269545414034);
-    p = muladd_f64(p, r, 0.0013888888944922244);
-    p = muladd_f64(p, r, 0.008333333333479881);
-    p = muladd_f64(p, r, 0.041666666666525666);
-    p = muladd_f64(p, r, 0.1666666666666643);
-    p = muladd_f64(p, r, 0.5000000000000011);
-    return muladd_f64(p, r * r, r);
-}
-
-/* exp(r), |r| <= log(2) / 2. */
-static GRAPHC_INLINE double exp_reduced_f64(double r)
-{
-    return expm1_reduced_f64(r) + 1;
-}
-
-/* exp(x) = 2^k exp(r), |r| <= log(2) / 2; 2^k in two factors, each a normal number. */
-static GRAPHC_INLINE double exp_f64(double x)
-{
-    const double c = x < -746 ? -746 : x > 711 ? 711 : x;
-    const double k = whole_f64(c * 1.4426950408889634);
-    const double r = muladd_f64(k, -1.9082149292705877e-10, muladd_f64(k, -0.6931471803691238, c));
-    const double half = whole_f64(0.5 * k);
-    return exp_reduced_f64(r) * power_of_two_f64(half) * power_of_two_f64(k - half);
-}
-
-/* 1 / (1 + exp(-x)); exp never overflows. */
+/* 1 / (1 + 2^k exp(r)), -x = r + k log(2), as s (c - r) / (s (c - r) + s 2^k (c + r)); with
+ * s = 2^(-k/2) these are normal numbers. */
 static GRAPHC_INLINE double sigmoid_f64(double x)
 {
-    const double e = exp_f64(-fabs(x));
-    return (x < 0 ? e : 1) / (1 + e);
+    const double a = fabs(x) > 746 ? 746 : fabs(x);
+    const double b = copysign(a, x);
+    const double m = muladd_f64(b, -1.4426950408889634, 0x1.8p52 + 2046);
+    const double k = m - (0x1.8p52 + 2046);
+    const double near = muladd_f64(k, -0.6931471803691238, -b);
+    const double r = muladd_f64(k, -1.9082149292705877e-10, near);
+    const double c = coth_reduced_f64(r * r);
+    const uint64_t half = bits_f64(m) >> 1;
+    const uint64_t other = bits_f64(m) - half;
+    const double above = (c - r) * of_bits_f64(0x7fe0000000000000 - (half << 52));
+    return above / muladd_f64(c + r, of_bits_f64(other << 52), above);
 }
 
 int64_t exercise3_workspace_bytes(int64_t d, int64_t h)
