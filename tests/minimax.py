@@ -72,6 +72,17 @@ def sinc(z: mpf) -> mpf:
     return mpmath.sin(mpmath.sqrt(z)) / mpmath.sqrt(z)
 
 
+def tan_rest(z: mpf) -> mpf:
+    """p of tan(r) = r + r z p(z), z = r^2."""
+    r = mpmath.sqrt(z)
+    return (mpmath.tan(r) / r - 1) / z
+
+
+def log2_ratio(f: mpf) -> mpf:
+    """log2(1 + f) / f."""
+    return mpmath.log1p(f) / f / mpmath.log(2)
+
+
 def erf_ratio(z: mpf) -> mpf:
     """erf(a) / a, z = a^2."""
     return mpmath.erf(mpmath.sqrt(z)) / mpmath.sqrt(z)
@@ -102,6 +113,20 @@ POLYNOMIALS = {
         (mpmath.pi / 2 + mpf("0.07")) ** 2,
         5,
         8,
+    ),
+    "log2 of floats": Polynomial(
+        log2_ratio, lambda f: 1 / log2_ratio(f), mpf(-1) / 3, mpf(1) / 3, 0, 13
+    ),
+    "exp2 of floats": Polynomial(
+        lambda r: mpf(2) ** r, lambda r: 1 / mpf(2) ** r, mpf("-0.5005"), mpf("0.5005"), 0, 7
+    ),
+    "tan of floats": Polynomial(
+        tan_rest,
+        lambda z: z / (1 + z * tan_rest(z)),
+        TINY,
+        (mpmath.pi / 4 + mpf("0.001")) ** 2,
+        0,
+        7,
     ),
     "erf up to 1": Polynomial(
         lambda z: erf_ratio(z) - 1, lambda z: 1 / erf_ratio(z), TINY, mpf(1), 6, 0

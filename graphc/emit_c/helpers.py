@@ -55,6 +55,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "exp_half": ("exp_reduced", "bits"),
     "exp_times": ("expm1_reduced", *SCALED),
     "exp2_sum": SCALED,
+    "exp2_single": ("muladd", "bits"),
     "exp2": ("exp2_sum",),
     "expm1": ("muladd", "bits"),
     "log_reduced": ("muladd",),
@@ -62,6 +63,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "log": ("log_reduced", "log_outside"),
     "log1p": ("log_reduced", "log_outside"),
     "log_base": ("muladd", "significand"),
+    "log2_single": ("muladd", "log_outside"),
     "log2": ("log_base",),
     "log10": ("log_base",),
     "tanh": ("muladd", "bits"),
@@ -133,7 +135,10 @@ OTHERWISE: dict[Key, tuple[str, ...]] = {
     ("to_bf16", "f64"): ("odd", "to_bf16_f32"),
     ("power", "i32"): ("multiply",),
     ("power", "i64"): ("multiply",),
-    ("power", "f32"): ("exp2_f64", "log2_f64"),
+    ("tan", "f32"): ("muladd_f64", "whole_f64"),
+    ("log2", "f32"): ("log2_single_f64",),
+    ("log10", "f32"): ("log2_single_f64",),
+    ("power", "f32"): ("exp2_single_f64", "log2_single_f64"),
 }
 """Where the form of one dtype calls others than the table says."""
 HALVES = frozenset(("odd", "from_f16", "from_bf16", "to_f16", "to_bf16"))
@@ -145,8 +150,8 @@ BORROWERS = frozenset(("sigmoid", "softplus", "logaddexp"))
 
 IN_DOUBLE = frozenset(
     (
-        "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh",
-        "arcsinh", "arccosh", "arctanh", "log2", "log10", "hypot", "erfc", "polygamma",
+        "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh",
+        "arcsinh", "arccosh", "arctanh", "hypot", "erfc", "polygamma",
         "ndtri", "erfinv", "erfcinv",
         "bessel_j", "bessel_y", "bessel_i", "bessel_ie", "bessel_k", "bessel_ke",
     )

@@ -232,6 +232,24 @@ static ${ inline } double exp2_sum_f64(double x, double e)
     return x > 1025 ? HUGE_VAL : y;
 }
 
+/*% elif helper == "exp2_single" %*/
+/* 2^x = 2^k 2^r, |r| <= 1/2, to 28 bits, where a float is not infinite or 0. */
+static ${ inline } double exp2_single_f64(double x)
+{
+    const double c = x < -200 ? -200 : x;
+    const double m = c + (0x1.8p52 + 1023);
+    const double r = c - (m - (0x1.8p52 + 1023));
+    double p = 0.0001534565708695808;
+    p = muladd_f64(p, r, 0.0013400061398599276);
+    p = muladd_f64(p, r, 0.00961849052747218);
+    p = muladd_f64(p, r, 0.0555032845621667);
+    p = muladd_f64(p, r, 0.24022646866664807);
+    p = muladd_f64(p, r, 0.6931472058830782);
+    p = muladd_f64(p, r, 1.0000000005585492);
+    const double y = p * of_bits_f64(bits_f64(m) << 52);
+    return x > 200 ? HUGE_VAL : y;
+}
+
 /*% elif helper == "exp2" %*/
 static ${ inline } double exp2_f64(double x)
 {

@@ -135,6 +135,43 @@ static ${ inline } double log_base_f64(double x, double step, double step_rest, 
     return x > 0 ? (x < HUGE_VAL ? finite : x) : x == 0 ? -HUGE_VAL : (double)NAN;
 }
 
+/*% elif helper == "log2_single" %*/
+/* log2(x) of a float x, to 34 bits: k + f p(f), x = 2^k (1 + f), 2/3 <= 1 + f < 4/3. */
+static ${ inline } double log2_single_f64(double x)
+{
+    const double positive = x + 0; /* if it is -0 */
+    const uint64_t inverse = (0x7fe5555555555554 - bits_f64(positive)) & 0x7ff0000000000000;
+    const double f = muladd_f64(positive, of_bits_f64(inverse), -1);
+    const double k = (0x1p52 + 1023) - of_bits_f64(inverse >> 52 | 0x4330000000000000);
+    double p = 0.15754814850613943;
+    p = muladd_f64(p, f, -0.1661028971540274);
+    p = muladd_f64(p, f, 0.1235604053891185);
+    p = muladd_f64(p, f, -0.13746180199866617);
+    p = muladd_f64(p, f, 0.16089157468961496);
+    p = muladd_f64(p, f, -0.18080598795054778);
+    p = muladd_f64(p, f, 0.2060759501269336);
+    p = muladd_f64(p, f, -0.24043366414561965);
+    p = muladd_f64(p, f, 0.28853944244250773);
+    p = muladd_f64(p, f, -0.36067397853536587);
+    p = muladd_f64(p, f, 0.48089834395417647);
+    p = muladd_f64(p, f, -0.721347519569809);
+    p = muladd_f64(p, f, 1.4426950408923416);
+    const double inside = muladd_f64(p, f, k);
+    return positive > 0 ? inside : log_outside_f64(positive);
+}
+
+/*% elif helper == "log2" and suffix == "f32" %*/
+static ${ inline } float log2_f32(float x)
+{
+    return (float)log2_single_f64((double)x);
+}
+
+/*% elif helper == "log10" and suffix == "f32" %*/
+static ${ inline } float log10_f32(float x)
+{
+    return (float)(0.3010299956639812 * log2_single_f64((double)x));
+}
+
 /*% elif helper == "log2" %*/
 static ${ inline } double log2_f64(double x)
 {

@@ -17,9 +17,9 @@ static ${ inline } double error_f64(double a, double b, double product)
 /* |x|^y = 2^(y log2(|x|)), positive if y is even, nan of a negative x if y is not whole. */
 static ${ inline } float power_f32(float x, float y)
 {
-    const double log2 = log2_f64((double)fabsf(x));
+    const double log2 = log2_single_f64((double)fabsf(x));
     const double times = log2 == 0 ? 0 : (double)y;
-    const float r = (float)exp2_f64(times * (y == 0 ? 0 : log2));
+    const float r = (float)exp2_single_f64(times * (y == 0 ? 0 : log2));
     const float b = fabsf(y) >= 0x1p24f ? 0 : fabsf(y);
     const float half = 0.5f * b;
     const bool even = (half + 0x1p23f) - 0x1p23f == half;

@@ -110,6 +110,26 @@ static ${ inline } double beyond_f64(double x, double k)
     return ((b - residue_f64(x, k)) - c) - k * 8.4784276603689e-32;
 }
 
+/*% elif helper == "tan" and suffix == "f32" %*/
+/* tan(x), |x| <= 2^20: t = tan(r), x = r + k pi / 2, in double; or -1 / t, k being odd. */
+static ${ inline } float tan_f32(float x)
+{
+    const double wide = (double)x;
+    const double k = whole_f64(wide * 0.6366197723675814);
+    const double a = muladd_f64(k, -1.5707963267341256, wide);
+    const double r = muladd_f64(k, -6.077100506506192e-11, a);
+    const double z = r * r;
+    double p = 0.004389987050574026;
+    p = muladd_f64(p, z, 6.244848986684047e-05);
+    p = muladd_f64(p, z, 0.01085660140177048);
+    p = muladd_f64(p, z, 0.021274398955209634);
+    p = muladd_f64(p, z, 0.05406137819093962);
+    p = muladd_f64(p, z, 0.1333265087033546);
+    p = muladd_f64(p, z, 0.33333350103422227);
+    const double t = muladd_f64(p * z, r, r);
+    return (float)(2 * whole_f64(0.5 * k) == k ? t : -1 / t);
+}
+
 /*% elif helper == "tan" %*/
 /* tan(r + e + k pi / 2), |x| <= 2^20: r + r^3 p / q, q + r^2 p being r q / tan(r); or, k being odd,
  * -1 / r + r p / (q + r^2 p). */
