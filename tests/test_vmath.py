@@ -53,6 +53,29 @@ def test_accuracy(name, dtype, target):
     assert worst.ulps <= FUNCTIONS[name].ulps, f"{name} of {dtype} for {target}: {worst}"
 
 
+ENDS = {
+    "exp": (np.inf, 0.0, 1.0),
+    "exp2": (np.inf, 0.0, 1.0),
+    "expm1": (np.inf, -1.0, 0.0),
+    "sigmoid": (1.0, 0.0, 0.5),
+    "tanh": (1.0, -1.0, 0.0),
+    "erf": (1.0, -1.0, 0.0),
+}
+"""The values at inf, -inf and 0."""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ENDS)
+def test_ends_are_exact(name, dtype, target):
+    kernel = kernel_of(name, DTYPES[dtype], target)
+    x = np.array([np.inf, -np.inf, 0.0] * 11, dtype)
+    np.testing.assert_array_equal(kernel(x), np.array(ENDS[name] * 11, dtype))
+    x = np.array([50.0, 100.0, 1000.0] * 11, dtype)  # past where it levels off
+    if np.isfinite(ENDS[name][0]):
+        np.testing.assert_array_equal(kernel(x), 1)
+
+
 def pairs(name, dtype):
     """Powers of every size, and sides of every size."""
     random = np.random.default_rng(1)
