@@ -215,10 +215,10 @@ def named(
     for node in nodes:
         if node in image:
             continue
-        if node.serial < first:
+        operands = tuple(image[x] for x in node.operands)
+        if node.serial < first and operands == node.operands:
             image[node] = node  # captured from an outer trace, which names it itself
             continue
-        operands = tuple(image[x] for x in node.operands)
         cites = image.get(node.cites, node.cites) if node.cites is not None else None
         image[node] = node.on(operands, node.type, chosen.get(node), cites)
     outputs = tuple(image[x] for x in graph.outputs)
