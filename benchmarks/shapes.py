@@ -58,6 +58,10 @@ def _convolutions():
 
     for c in (3, 4, 8, 13, 16, 32, 64):
         yield case("CNN 3x3 16x16 batch 8 by channels", c, 8, (3, c, c), 16, 3)
+    for n, c, side in ((16, 64, 16), (8, 128, 8)):
+        yield case(
+            "CNN 3x3 of many channels", f"{c}, {n} images {side}x{side}", n, (3, c, c), side, 3
+        )
     for side in (9, 15, 16, 17, 32):
         yield case("CNN 3x3 8 channels batch 8 by image", side, 8, (3, 8, 8), side, 3)
     for size in (1, 2, 3, 5, 7):
@@ -78,7 +82,7 @@ def _sequences():
         make = partial(models.attention_data, *shape)
         return partial(_case, f"{sweep}, {size}", make, fns)
 
-    for steps in (16, 45, 46, 128, 257, 512, 1024):
+    for steps in (16, 45, 46, 128, 257, 512, 1024, 2048):
         yield case("attention 4x16 by length", steps, 4, steps, 4, 16)
     for size in (5, 8, 16, 20, 32, 64, 80):
         yield case("attention 2 heads length 128 by size", size, 2, 128, 2, size)

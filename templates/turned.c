@@ -63,6 +63,10 @@ static void transpose_${ suffix }(
         for (int64_t j = 0; j < width; j += BLOCK) {
             const int64_t below = height - i < BLOCK ? height : i + BLOCK;
             const int64_t right = width - j < BLOCK ? width : j + BLOCK;
+#if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
+            for (int64_t c = right; c < right + BLOCK && c < width; ++c) /* the next block's lines */
+                __builtin_prefetch(from + c * from_step + i);
+#endif
             if (from_step < to_step)
                 for (int64_t r = i; r < below; r += SIDE)
                     for (int64_t c = j; c < right; c += SIDE)
