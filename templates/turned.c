@@ -64,7 +64,8 @@ static void transpose_${ suffix }(
             const int64_t below = height - i < BLOCK ? height : i + BLOCK;
             const int64_t right = width - j < BLOCK ? width : j + BLOCK;
 #if defined(__GNUC__) && !defined(GRAPHC_PORTABLE)
-            for (int64_t c = right; c < right + BLOCK && c < width; ++c) /* the next block's lines */
+            /* Ask for the lines of the next block. */
+            for (int64_t c = right; c < right + BLOCK && c < width; ++c)
                 __builtin_prefetch(from + c * from_step + i);
 #endif
             if (from_step < to_step)
