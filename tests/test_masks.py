@@ -115,6 +115,42 @@ def test_heads_are_dealt_out_to_threads_and_streamed():
     assert any(isinstance(x, Loop) and x.shared and x.extent == 5 for x in statements(program.body))
 
 
+def test_a_product_of_sums_over_all_blocks_waits_for_the_last():
+    """What j.T @ v adds up block by block is whole after all of them."""
+
+    def fn(a, w, v):
+        j = np.tanh(a @ w)
+        u = j.T @ v
+        return j @ u, u
+
+    arrays = [rng.normal(size=shape) for shape in ((3000, 40), (40, 300), (3000, 16))]
+    for got, want in zip(graphc.compile(fn, *arrays)(*arrays), fn(*arrays), strict=True):
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-11 * np.abs(want).max())
+
+
+def test_two_sums_over_blocks_into_one_result():
+    def fn(a, w, v):
+        j = np.tanh(a @ w)
+        return j.T @ v + (j * j).T @ v, j[5]
+
+    arrays = [rng.normal(size=shape) for shape in ((3000, 40), (40, 300), (3000, 16))]
+    for got, want in zip(graphc.compile(fn, *arrays)(*arrays), fn(*arrays), strict=True):
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-11 * np.abs(want).max())
+
+
+def test_what_a_longer_loop_reads_was_not_all_filled():
+    def fn(x):
+        mask = np.tril(np.ones((200, 150), dtype=bool))
+        low = np.where(mask, x[:, :150], -1.0)
+        y = np.concatenate([low, x[:, 150:]], axis=1)
+        total = np.sum(y, axis=1, keepdims=True)
+        return np.exp(y - total), np.max(y, axis=1)
+
+    x = rng.normal(size=(200, 300))
+    for got, want in zip(graphc.compile(fn, float64[200, 300])(x), fn(x), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
 def test_what_meets_zeros_must_be_finite_to_be_left_out():
     """Zero times infinity is nan, in every row."""
     q, k, v = qkv()

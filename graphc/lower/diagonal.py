@@ -29,6 +29,7 @@ from graphc.loops import (
     Store,
     parts,
     replace_parts,
+    statements,
     values,
 )
 from graphc.lower.naming import Names
@@ -46,11 +47,13 @@ def split_at_diagonals(program: Program, fresh: Names, *, nested: bool = False) 
     """The program with such loops. `nested`: only within loops that then are dealt out to threads,
     where the diagonal is the same in all iterations."""
 
+    changing = frozenset(x.name for x in statements(program.body) if isinstance(x, Assign))
+
     def split(loop: Loop, around: Extents) -> Iterator[Stmt]:
         extents = {**around, loop.var: loop.extent}
         body = with_loops(loop.body, lambda x: split(x, extents))
         outermost = next(iter(extents)) if nested else ""
-        yield replace(loop, body=tuple(_Row(fresh, extents, outermost).split(body)))
+        yield replace(loop, body=tuple(_Row(fresh, extents, outermost, changing).split(body)))
 
     def outer(loop: Loop) -> Iterator[Stmt]:
         return split(loop, {}) if not nested or has_many(loop) else iter((loop,))
@@ -60,10 +63,11 @@ def split_at_diagonals(program: Program, fresh: Names, *, nested: bool = False) 
 
 @dataclass(frozen=True, slots=True)
 class _Filled:
-    """What an array has from the diagonal on: at base + l for all l >= start."""
+    """What an array has from the diagonal on: at base + l for start <= l < end."""
 
     base: Size
     start: Size
+    end: Size
     value: Literal | Local
 
 
@@ -73,6 +77,8 @@ class _Row:
     extents: Extents
     outermost: str
     """A loop that the diagonal may not depend on."""
+    changing: frozenset[str]
+    """Locals that are more than one value."""
     filled: dict[str, _Filled] = field(default_factory=dict)
 
     def split(self, body: tuple[Stmt, ...]) -> Iterator[Stmt]:
@@ -89,7 +95,7 @@ class _Row:
             below = Rewriting({}, {}, {stmt.var: start}).body(stmt.body)
             at = Dim.named(stmt.var) + start
             above = Rewriting({stmt.var: at}, {}, {stmt.var: length}).body(stmt.body)
-            before, above = self.rest(stmt.var, start, above)
+            before, above = self.rest(stmt, start, above)
             yield replace(stmt, extent=start, body=below)
             yield from before
             if above:
@@ -104,7 +110,7 @@ class _Row:
         for part in (part for stmt in loop.body for value in values(stmt) for part in parts(value)):
             if isinstance(part, Apply) and part.function == "select":
                 found |= {b for b in boundaries(part.args[0], loop.var) if names(b)}
-            elif isinstance(part, Read) and (filled := self.filled_at(part, loop.var, 0)):
+            elif isinstance(part, Read) and (filled := self.filled_at(part, loop, 0)):
                 found.add(filled.start)
         if len(found) != 1:
             return None
@@ -114,23 +120,25 @@ class _Row:
         inside = at_most(0, start) and _is_at_most(start, loop.extent, self.extents)
         return start if inside else None
 
-    def filled_at(self, read: Read, var: str, start: Size) -> _Filled | None:
-        """What an element has, `start` iterations after the first."""
+    def filled_at(self, read: Read, loop: Loop, start: Size) -> _Filled | None:
+        """What an element has, `start` iterations of the loop after the first."""
         filled = self.filled.get(read.buffer)
-        at = None if filled is None else filled.base + Dim.named(var) + start
-        return filled if at == read.index else None
+        if filled is None or filled.end != loop.extent:
+            return None
+        return filled if filled.base + Dim.named(loop.var) + start == read.index else None
 
     def rest(
-        self, var: str, start: Size, body: tuple[Stmt, ...]
+        self, loop: Loop, start: Size, body: tuple[Stmt, ...]
     ) -> tuple[list[Stmt], tuple[Stmt, ...]]:
         """What stands before the loop from the diagonal on, and what is left in it."""
+        var = loop.var
         before: list[Stmt] = []
         left: list[Stmt] = []
         image: dict[str, Expr] = {}
         varying = {x.name for x in body if isinstance(x, Assign)}
 
         def known(part: Expr) -> Expr | None:
-            if isinstance(part, Read) and (filled := self.filled_at(part, var, start)):
+            if isinstance(part, Read) and (filled := self.filled_at(part, loop, start)):
                 return filled.value
             return image.get(part.name) if isinstance(part, Local) else None
 
@@ -139,7 +147,10 @@ class _Row:
                 continue
             value = _folded(replace_parts(stmt.value, known))
             fixed = not any(_moves(x, var, varying) for x in parts(value))
-            if fixed and not isinstance(value, Literal | Local) and not isinstance(stmt, Assign):
+            plain = isinstance(value, Literal) or (
+                isinstance(value, Local) and value.name not in self.changing
+            )
+            if fixed and not plain and not isinstance(stmt, Assign):
                 let = Let(self.fresh.fresh(), value)
                 before.append(let)
                 value = Local(let.name, value.dtype)
@@ -164,7 +175,7 @@ class _Row:
                     if fixed and isinstance(value, Literal | Local):
                         base = index - start - Dim.named(var)
                         if var not in names(base):
-                            self.filled[array] = _Filled(base, start, value)
+                            self.filled[array] = _Filled(base, start, loop.extent, value)
                     left.append(replace(stmt, value=value, note=""))
         return before, tuple(left)
 

@@ -159,12 +159,14 @@ class _Streamer:
         window = _window(loop, array) if everywhere == self.touched[array] else None
         if window is None:
             return None
+        products = [_product(user) for user in users]
+        if not _are_apart(products):
+            return None
         free = [x for x in self.loop_names if x not in around and x != loop.var]
         cleared: list[Stmt] = []
         added: list[Stmt] = []
-        for user in users:
+        for user, found in zip(users, products, strict=True):
             before = [x for x in after[: after.index(user)] if x not in users]
-            found = _product(user)
             if found is None or not self.is_free(found.stmt, loop, before):
                 return None
             found = found.renamed(free)
@@ -191,6 +193,14 @@ class _Streamer:
             return False
         written = {a.buffer for a in accesses(before) if a.write}
         return written.isdisjoint(read) and not any(into in self.touches(x) for x in before)
+
+
+def _are_apart(products: Sequence[_Product | None]) -> bool:
+    """Whether no product touches what another makes, which is whole after the last block only."""
+    stmts = [found.stmt for found in products if found is not None]
+    results = {x.into.buffer for x in stmts}
+    read = {side.buffer for x in stmts for side in (x.left, x.right)}
+    return len(results) == len(stmts) and results.isdisjoint(read)
 
 
 def _comments(body: Sequence[Stmt], stmt: Stmt) -> list[Stmt]:
