@@ -299,6 +299,15 @@ def values(stmt: Stmt) -> tuple[Expr, ...]:
     return (stmt.value,) if isinstance(stmt, Let | Declare | Assign | Store) else ()
 
 
+def places(stmt: Stmt) -> Iterator[Size]:
+    """The index expressions that a statement evaluates itself, those of products aside."""
+    if isinstance(stmt, Store):
+        yield stmt.index
+    for part in (part for value in values(stmt) for part in parts(value)):
+        if isinstance(part, Read | Position):
+            yield part.index if isinstance(part, Read) else part.size
+
+
 def bodies(stmt: Stmt) -> tuple[tuple[Stmt, ...], ...]:
     """The blocks of statements inside a statement."""
     match stmt:

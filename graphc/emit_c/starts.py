@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc.loops import Loop, Position, Read, Stmt, Store, parts, statements, values
+from graphc.loops import Loop, Stmt, places, statements
 from graphc.lower.rewriting import Rewriting
 from graphc.types import Dim, Size, names
 
@@ -29,24 +29,17 @@ def _start(loop: Loop) -> Size | None:
     if isinstance(loop.extent, int) or any(isinstance(x, Loop) for x in loop.body):
         return None
     lacks = [(m, -c) for m, c in loop.extent.terms if m and c < 0]
-    places = [x for x in _indices(loop.body) if loop.var in names(x)]
-    if not lacks or not places:
+    moving = [x for x in _indices(loop.body) if loop.var in names(x)]
+    if not lacks or not moving:
         return None
     start: Size = Dim(tuple(lacks))
-    rest = places[0] - start
+    rest = moving[0] - start
     constants = [c for m, c in rest.terms if not m] if isinstance(rest, Dim) else [rest]
     return start + sum(constants)
 
 
 def _indices(body: tuple[Stmt, ...]) -> Iterator[Size]:
-    for stmt in statements(body):
-        if isinstance(stmt, Store):
-            yield stmt.index
-        for value in values(stmt):
-            for part in parts(value):
-                match part:
-                    case Read(_, index) | Position(index):
-                        yield index
+    return (size for stmt in statements(body) for size in places(stmt))
 
 
 def _length(size: Size) -> int:

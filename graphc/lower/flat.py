@@ -6,7 +6,6 @@ vectors, where each row of 20 has one or two and a rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from graphc.loops import (
@@ -15,13 +14,9 @@ from graphc.loops import (
     Declare,
     Let,
     Loop,
-    Position,
     Program,
-    Read,
-    Stmt,
     Store,
-    parts,
-    values,
+    places,
 )
 from graphc.lower.rewriting import Rewriting, with_loops
 from graphc.types import Dim, Size, linear, names
@@ -58,7 +53,7 @@ def _follows(outer: Loop, inner: Loop) -> bool:
     inner one ends."""
     if not all(isinstance(x, Let | Declare | Assign | Store | Comment) for x in inner.body):
         return False
-    found = [_along(size, outer, inner) for stmt in inner.body for size in _indices(stmt)]
+    found = [_along(size, outer, inner) for stmt in inner.body for size in places(stmt)]
     return all(found)
 
 
@@ -67,13 +62,3 @@ def _along(size: Size, outer: Loop, inner: Loop) -> bool:
         return True
     steps = linear(size, (outer.var, inner.var))
     return steps is not None and steps[1] == steps[2] * inner.extent
-
-
-def _indices(stmt: Stmt) -> Iterator[Size]:
-    if isinstance(stmt, Store):
-        yield stmt.index
-    for value in values(stmt):
-        for part in parts(value):
-            match part:
-                case Read(_, index) | Position(index):
-                    yield index

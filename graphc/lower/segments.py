@@ -26,11 +26,11 @@ from graphc.loops import (
     Loop,
     Position,
     Program,
-    Read,
     Stmt,
     Store,
     bodies,
     parts,
+    places,
     statements,
     values,
 )
@@ -191,20 +191,11 @@ def _values(body: tuple[Stmt, ...]) -> Iterator[Expr]:
 def _indices(body: tuple[Stmt, ...]) -> Iterator[Size]:
     """The index expressions of all statements."""
     for stmt in statements(body):
-        match stmt:
-            case Store():
-                yield stmt.index
-            case Contract(left=left, right=right, into=into):
-                yield from (x.start for x in (left, right, into))
-            case Loop():
-                yield stmt.extent
-        for value in values(stmt):
-            for part in parts(value):
-                match part:
-                    case Read(_, index):
-                        yield index
-                    case Position(size):
-                        yield size
+        yield from places(stmt)
+        if isinstance(stmt, Contract):
+            yield stmt.into.start
+        elif isinstance(stmt, Loop):
+            yield stmt.extent
 
 
 def _divisors(size: Size, var: str) -> Iterator[int]:
