@@ -20,6 +20,12 @@ rng = np.random.default_rng(0)
 LENGTH, SIZE = 600, 16
 
 
+@pytest.fixture(autouse=True)
+def _the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever tests ran before."""
+    monkeypatch.setitem(globals(), "rng", np.random.default_rng(0))
+
+
 def attention(q, k, v):
     """Of each place the values at it and before it."""
     n = q.shape[-2]
@@ -98,7 +104,7 @@ def test_threads_give_what_one_gives(heads):
     plain, plain_slopes = graphc.compile(both, *arrays)(*arrays)
     np.testing.assert_allclose(value, plain, rtol=1e-5)
     for one, other in zip(slopes, plain_slopes, strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * np.abs(other).max())
     for threads in (2, 3):
         again, others = graphc.compile(both, *arrays, threads=threads)(*arrays)
         assert value == again
